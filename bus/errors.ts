@@ -1,0 +1,46 @@
+/**
+ * The error catalogue: every error a person or a client can meet, with the HTTP status it becomes and what to do about it.
+ * A spec holds ARCHITECTURE.md and the API's answers against this table.
+ */
+export const ERROR_CATALOGUE = {
+  CONFIG_INVALID: { status: 500, remedy: 'Correct the named variable or option and start again.' },
+  DEPENDENCY_MISSING: { status: 500, remedy: 'Run `make setup`, which installs what is missing.' },
+  VALIDATION_FAILED: { status: 422, remedy: 'Correct the named field and send the request again.' },
+  PAYLOAD_NOT_BASE64: { status: 400, remedy: 'Send the pickle as base64, as `codecs.encode(data, "base64")` makes it.' },
+  PAYLOAD_NOT_PICKLE: { status: 400, remedy: 'Send the bytes of `dill.dumps(...)`, whole and alone.' },
+  BODY_TOO_LARGE: { status: 413, remedy: 'Send less in one request, or raise MAX_BODY_BYTES.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, remedy: 'Send JSON with `content-type: application/json`.' },
+  FUNCTION_UNKNOWN: { status: 404, remedy: 'Register the function first; an id is returned by POST /register_function.' },
+  TASK_UNKNOWN: { status: 404, remedy: 'Check the id; finished tasks are kept for RESULT_TTL_SECONDS.' },
+  NOT_FOUND: { status: 404, remedy: 'See /docs for what this server offers.' },
+  REQUEST_TIMEOUT: { status: 408, remedy: 'Send the request faster, or in smaller parts.' },
+  ANSWER_TOO_LARGE: { status: 413, remedy: 'Ask for fewer tasks in one request.' },
+  TOO_MANY_WAITS: { status: 429, remedy: 'Wait for fewer tasks at once, or ask without waiting.' },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    remedy: 'Redis cannot be reached; try again in a moment. A submission answered so may or may not have been taken.',
+  },
+  SHUTTING_DOWN: { status: 503, remedy: 'This API is stopping; try again in a moment.' },
+  INTERNAL: { status: 500, remedy: 'This is a fault of the platform; its log has the details under the request id.' },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+
+/** An error of the catalogue: what happened, in words; the remedy comes from the table. */
+export class PlatformError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'PlatformError';
+    this.code = code;
+  }
+
+  get status(): number {
+    return ERROR_CATALOGUE[this.code].status;
+  }
+
+  get remedy(): string {
+    return ERROR_CATALOGUE[this.code].remedy;
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * Everything that crosses a process boundary between dispatcher and workers, as two closed unions.
+ *
+ * Messages are batches already: an actor hands over what it has, the carrier joins what gathers while its previous send is
+ * in flight. Pickles are opaque bytes here and everywhere but in the Python runtime.
+ */
+
+/** Why an attempt did not end with a value. The set is closed: clients map each to an exception class. */
+export const FAILURE_TYPES = [
+  'UserException',
+  'DeserializationError',
+  'ResultSerializationError',
+  'ResultTooLarge',
+  'Timeout',
+  'MemoryLimit',
+  'ProcessCrashed',
+  'WorkerFailure',
+  'Cancelled',
+] as const;
+export type FailureType = (typeof FAILURE_TYPES)[number];
+
+export interface Failure {
+  type: FailureType;
+  /** One line for people; for a user's exception its own text, bounded by the runtime. */
+  message: string;
+  /** Class name of the user's exception, such as `ValueError`. */
+  exception?: string;
+  /** The remote traceback, as Python prints it. */
+  traceback?: string;
+  /** Name of the signal that ended the process, such as `SIGKILL`. */
+  signal?: string;
+  /** Exit code of the process, when it ended by itself. */
+  exitCode?: number;
+}
+
+/** Names one attempt of one task; a fence is never reused, so a pair of equal fences is the same attempt. */
+export interface TaskRef {
+  taskId: string;
+  fence: string;
+}
+
+/** One attempt of one task, as a worker needs it. */
+export interface TaskOrder extends TaskRef {
+  functionId: string;
+  /** Pickle of `(args, kwargs)`. */
+  arguments: Buffer;
+  /** Longest run time, 0 for none; counted from the moment the function is called. */
+  timeoutMs: number;
+}
+
+/**
+ * How an attempt ended:
+ * - `completed`: the function returned; `payload` is the pickled value
+ * - `failed`: an answer as well; `payload` is the pickled exception, or empty where the platform made the failure
+ * - `interrupted`: the process died under it; not the function's answer, so it is tried again while attempts last
+ * - `released`: given back unstarted (drain, take-back); the attempt does not count
+ */
+export type Outcome = 'completed' | 'failed' | 'interrupted' | 'released';
+
+export interface TaskResult extends TaskRef {
+  outcome: Outcome;
+  payload: Buffer;
+  failure?: Failure;
+  /** Wall clock of the worker when the function was called, ms since the epoch; 0 when it never was. */
+  startedAtMs: number;
+  runTimeUs: number;
+  peakMemoryKib: number;
+  /** What the task printed, stdout and stderr interleaved, bounded; empty for most. */
+  output: Buffer;
+  outputTruncated: boolean;
+}
+
+export interface FunctionBody {
+  functionId: string;
+  body: Buffer;
+}
+
+/** What a worker says of itself when it joins; `holding` lets a dispatcher adopt what it still runs. */
+export interface WorkerHello {
+  /** For people; need not be unique. */
+  name: string;
+  /** Random, new for each process: which worker this is, across its connections. */
+  instance: string;
+  slots: number;
+  pid: number;
+  pythonVersion: string;
+  dillVersion: string;
+  holding: TaskRef[];
+  /** Highest `run.sequence` received on this connection, 0 on a new one: later orders are still on their way. */
+  lastRun: number;
+  /** Ids of the functions whose bodies the worker has. */
+  functions: string[];
+}
+
+export type WorkerMessage =
+  /** First message of a connection, and the answer to `sayHello`: everything needed to reconcile. */
+  | ({ type: 'hello' } & WorkerHello)
+  /** Alive; `lastRun` is the highest `run.sequence` seen, so that a lost order is noticed. */
+  | { type: 'heartbeat'; lastRun: number; running: number; queued: number }
+  /** Attempts that ended; repeated until acknowledged. */
+  | { type: 'results'; results: TaskResult[] }
+  /** Orders arrived for functions whose bodies are not here. */
+  | { type: 'functionsMissing'; functionIds: string[] }
+  /** No new orders, please: the worker is stopping; what it had not started comes back as `released`. */
+  | { type: 'draining' }
+  /** Last message: nothing is held any more. */
+  | { type: 'goodbye' };
+
+export type DispatcherMessage =
+  /** Answer to `hello`. What is in `rejected` is no longer this worker's: stop it, forget it. */
+  | { type: 'welcome'; dispatcher: string; heartbeatMs: number; rejected: TaskRef[]; dispatchers: string[] }
+  /** The dispatcher does not know this connection, or has lost track of it: reconcile. */
+  | { type: 'sayHello' }
+  /** Answer to `heartbeat`: alive. `dispatchers` are the places to go to should this one fall silent. */
+  | { type: 'heartbeat'; dispatchers: string[] }
+  /** Work. Bodies of functions that the worker has not had before travel along. */
+  | { type: 'run'; sequence: number; functions: FunctionBody[]; orders: TaskOrder[] }
+  | { type: 'functions'; functions: FunctionBody[] }
+  /** These results are in Redis, or refused for good: forget them. */
+  | { type: 'acknowledge'; settled: TaskRef[] }
+  /** These are not this worker's any more (cancelled, or the fence was refused): stop them, report nothing. */
+  | { type: 'abort'; tasks: TaskRef[] }
+  /** Give back up to `limit` unstarted tasks as `released`. */
+  | { type: 'takeBack'; limit: number }
+  /** Finish what is running, give back the rest, leave. */
+  | { type: 'drain' };

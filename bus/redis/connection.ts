@@ -1,0 +1,52 @@
+import { Redis } from 'ioredis';
+import { PlatformError } from '../errors.js';
+
+/** No command waits longer than this; a Redis that takes longer is treated as away. */
+const COMMAND_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MAX_RECONNECT_DELAY_MS = 1_000;
+
+/** How a connection tells its component about Redis: `lost` once when it goes, `restored` once when it is back. */
+export interface DependencyEvents {
+  lost(reason: string): void;
+  restored(): void;
+}
+
+/**
+ * A connection that fails fast: commands are refused while Redis is away (never queued, never repeated behind the caller's
+ * back, since only the caller knows whether repeating is safe), and it reconnects by itself for ever.
+ */
+export function connectRedis(url: string, events: DependencyEvents): Redis {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_DELAY_MS),
+  });
+  let away = false;
+  let reason = 'connection closed';
+  redis.on('error', (error: Error) => {
+    reason = error.message || (error as NodeJS.ErrnoException).code || 'connection refused';
+  });
+  redis.on('close', () => {
+    if (!away) events.lost(reason);
+    away = true;
+  });
+  redis.on('ready', () => {
+    if (away) events.restored();
+    away = false;
+  });
+  void redis.connect().catch(() => undefined); // Reported by the events above; retryStrategy goes on trying.
+  return redis;
+}
+
+/** Errors of the server's answer to a wrong command are faults of ours and pass; all else means that Redis cannot be reached. */
+export function asStoreError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const isReply = error.name === 'ReplyError';
+  const transient = /^(LOADING|BUSY|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF)/.test(error.message);
+  return isReply && !transient ? error : new PlatformError('STORE_UNAVAILABLE', `Redis: ${error.message}`, { cause: error });
+}

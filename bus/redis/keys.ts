@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Where things lie in Redis.
+ *
+ *     {q:N}:task:<task id>      hash     one task, see `taskRecord.ts`
+ *     {q:N}:output:<task id>    string   what the task printed
+ *     {q:N}:queue:high|normal|low  list  ids of queued tasks; pushed on the left, claimed on the right
+ *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
+ *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
+ *     {q:N}:epoch               hash     which Redis run this shard was last reaped in, and since when
+ *     function:<function id>    hash     content-addressed, outside the shards
+ *     workers                   hash     worker name -> JSON of its last known state
+ *
+ * All keys of a shard share the hash tag `{q:N}`, so that the scripts work on Redis Cluster. The task keys made inside a script
+ * lie in the slot of the keys it declares.
+ */
+export const PRIORITIES = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export interface ShardKeys {
+  index: number;
+  taskPrefix: string;
+  outputPrefix: string;
+  queues: [high: string, normal: string, low: string];
+  delayed: string;
+  leases: string;
+  epoch: string;
+}
+
+export function shardKeys(index: number): ShardKeys {
+  const tag = `{q:${index}}`;
+  return {
+    index,
+    taskPrefix: `${tag}:task:`,
+    outputPrefix: `${tag}:output:`,
+    queues: [`${tag}:queue:high`, `${tag}:queue:normal`, `${tag}:queue:low`],
+    delayed: `${tag}:delayed`,
+    leases: `${tag}:leases`,
+    epoch: `${tag}:epoch`,
+  };
+}
+
+/** The shard of a task: the first 32 bits of its random UUID are as good a hash as any. */
+export function shardOf(taskId: string, shardCount: number): number {
+  return shardCount === 1 ? 0 : Number.parseInt(taskId.slice(0, 8), 16) % shardCount;
+}
+
+export const functionKey = (functionId: string): string => `function:${functionId}`;
+export const WORKERS_KEY = 'workers';
+
+/** Content address of a function: the first half of the SHA-256 of its pickle in the shape of a UUID (version 8: vendor specific). */
+export function functionIdOf(payload: Uint8Array): string {
+  const hex = createHash('sha256').update(payload).digest('hex');
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

@@ -1,0 +1,34 @@
+-- Ends tasks that have not ended. Who runs one learns it by event, and at the latest when its fence is refused.
+--
+-- KEYS[1] delayed   KEYS[2] leases
+-- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept, then ids
+-- Returns per task { verdict, state before, fence or '' }; verdict is 'cancelled', 'terminal' or 'unknown'.
+
+local prefix, ttl = ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local now_text = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local verdicts = {}
+
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local key = prefix .. id
+  local task = redis.call('HMGET', key, 'state', 'fence', 'history')
+  local state = task[1]
+  if not state then
+    verdicts[#verdicts + 1] = { 'unknown', '', '' }
+  elseif state == 'completed' or state == 'failed' or state == 'cancelled' then
+    verdicts[#verdicts + 1] = { 'terminal', state, '' }
+  else
+    redis.call('HSET', key, 'state', 'cancelled', 'finished', now_text,
+      'failure', '{"type":"Cancelled","message":"the task was cancelled"}',
+      'history', task[3] .. '\n' .. now_text .. ' task.cancelled cancelled')
+    if state == 'running' then
+      redis.call('ZREM', KEYS[2], id)
+    elseif state ~= 'queued' then
+      redis.call('ZREM', KEYS[1], id)
+    end
+    redis.call('EXPIRE', key, ttl)
+    verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '' }
+  end
+end
+return verdicts

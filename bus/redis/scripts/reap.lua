@@ -1,0 +1,52 @@
+-- Takes tasks back whose lease has run out: their worker or dispatcher is gone. Does nothing for one lease after Redis has
+-- restarted, since nobody could renew while it was away.
+--
+-- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch
+-- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept   ARGV[3] lease ms   ARGV[4] limit
+-- Returns { paused (0 or 1), { id, new state, attempt, failure or '' }, ... }
+
+local prefix, ttl, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_text = string.format('%.0f', now)
+
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local epoch = redis.call('HMGET', KEYS[5], 'run_id', 'since')
+if not epoch[1] then
+  -- The first reap ever: nothing was running before Redis started.
+  epoch = { run_id, '0' }
+  redis.call('HSET', KEYS[5], 'run_id', run_id, 'since', '0')
+elseif epoch[1] ~= run_id then
+  redis.call('HSET', KEYS[5], 'run_id', run_id, 'since', now_text)
+  return { 1 }
+end
+if now - tonumber(epoch[2]) < lease_ms then return { 1 } end
+
+local answer = { 0 }
+local expired = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, ARGV[4])
+for i = 1, #expired do
+  local id = expired[i]
+  local key = prefix .. id
+  local task = redis.call('HMGET', key, 'state', 'attempt', 'max', 'priority', 'history', 'interruptions', 'worker', 'claimant')
+  if task[1] == 'running' then
+    local attempt, cause = tonumber(task[2]), 'lease expired'
+    local holder = task[7] or task[8] or 'unknown'
+    local interruptions = (task[6] and task[6] .. ', ' or '') .. cause
+    local state, failure = 'queued', ''
+    if attempt < tonumber(task[3]) then
+      redis.call('RPUSH', KEYS[tonumber(task[4])], id)
+      redis.call('HSET', key, 'interruptions', interruptions)
+    else
+      state = 'failed'
+      failure = cjson.encode({ type = 'WorkerFailure', message = 'the worker was lost while it had the task, last seen at '
+        .. holder .. ' (attempts ended by: ' .. interruptions .. ')' })
+      redis.call('HSET', key, 'failure', failure, 'finished', now_text)
+      redis.call('EXPIRE', key, ttl)
+    end
+    redis.call('HSET', key, 'state', state,
+      'history', task[5] .. '\n' .. now_text .. ' task.interrupted ' .. state .. ' on ' .. holder .. ': ' .. cause)
+    answer[#answer + 1] = { id, state, attempt, failure }
+  end
+  redis.call('ZREM', KEYS[4], id)
+end
+return answer

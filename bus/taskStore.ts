@@ -1,0 +1,180 @@
+import type { Failure, TaskRef } from './messages.js';
+import type { Priority } from './redis/keys.js';
+
+/**
+ * The source of truth, as actors see it: each method is one atomic step per shard, takes a batch and answers for each item
+ * in order. The Redis implementation is `redis/redisTaskStore.ts`; what each step may do is the task machine's definition.
+ *
+ * Every method rejects with `PlatformError` STORE_UNAVAILABLE when the store cannot be reached, within a bound; the step may
+ * then have happened or not, and every step is safe to repeat.
+ */
+export interface TaskStore {
+  registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }>;
+  readFunction(functionId: string): Promise<FunctionRecord | undefined>;
+  /** Which of the functions exist. */
+  functionsExist(functionIds: string[]): Promise<boolean[]>;
+  /** Bodies of functions, undefined where there is none. */
+  loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
+
+  /** new -> queued | delayed. An id that exists already is left alone and answered `existing`. */
+  submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]>;
+  /** queued -> running, up to `limit`; also moves due delayed and retrying tasks back into the queue. */
+  claim(claimant: string, limit: number): Promise<Claim>;
+  /** Extends leases; false where the fence no longer holds and the attempt must be stopped. */
+  renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]>;
+  /** running -> completed | failed | queued | retrying. */
+  settle(settlements: Settlement[]): Promise<SettleVerdict[]>;
+  /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
+  release(attempts: TaskRef[]): Promise<boolean[]>;
+  /** queued | delayed | retrying | running -> cancelled. */
+  cancel(taskIds: string[]): Promise<CancelVerdict[]>;
+  /** running -> queued | failed, for expired leases; nothing for one lease after a restart of Redis. */
+  reap(): Promise<Reaped>;
+
+  /** Status alone, undefined for unknown ids. */
+  readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]>;
+  readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]>;
+  readTask(taskId: string): Promise<TaskRecord | undefined>;
+  readOutput(taskId: string): Promise<Buffer | undefined>;
+  /** Number of entries waiting in the queues, cancelled ones not yet skipped included. */
+  queueDepth(): Promise<number>;
+
+  writeWorkers(workers: WorkerRecord[]): Promise<void>;
+  forgetWorkers(names: string[]): Promise<void>;
+  readWorkers(): Promise<WorkerRecord[]>;
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** States a stored task can be in; the machine in `actors/lifecycles/taskMachine.ts` has the same, and `new` before the first. */
+export const TASK_STATES = ['delayed', 'queued', 'running', 'retrying', 'completed', 'failed', 'cancelled'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+export type TerminalState = 'completed' | 'failed' | 'cancelled';
+
+export const isTerminal = (state: TaskState): state is TerminalState =>
+  state === 'completed' || state === 'failed' || state === 'cancelled';
+
+export interface FunctionRegistration {
+  name: string;
+  payload: Buffer;
+}
+
+export interface FunctionRecord {
+  functionId: string;
+  name: string;
+  payloadBytes: number;
+  registeredAtMs: number;
+}
+
+export interface NewTask {
+  /** Minted by the caller before the first try, so that a repeat finds the task there. */
+  taskId: string;
+  functionId: string;
+  arguments: Buffer;
+  priority: Priority;
+  maxAttempts: number;
+  /** 0 for none. */
+  timeoutMs: number;
+  /** 0 for at once. */
+  delayMs: number;
+}
+
+export interface ClaimedTask extends TaskRef {
+  functionId: string;
+  arguments: Buffer;
+  attempt: number;
+  maxAttempts: number;
+  timeoutMs: number;
+}
+
+export interface Claim {
+  claimed: ClaimedTask[];
+  /** Delayed and retrying tasks that have become queued in the same step. */
+  promoted: { taskId: string; from: 'delayed' | 'retrying' }[];
+}
+
+export interface Settlement extends TaskRef {
+  event: 'task.succeeded' | 'task.raised' | 'task.interrupted' | 'task.retried';
+  payload: Buffer;
+  failure?: Failure;
+  /** For `task.retried`: wait this long before the next attempt. */
+  retryDelayMs: number;
+  worker: string;
+  startedAtMs: number;
+  runTimeUs: number;
+  peakMemoryKib: number;
+  output: Buffer;
+  outputTruncated: boolean;
+}
+
+/**
+ * - a state: the transition was made, the task is now in it
+ * - `duplicate`: this very attempt was settled before; the first settlement stands
+ * - `stale`: the attempt lost its lease; the result is refused
+ */
+export type SettleVerdict = TaskState | 'duplicate' | 'stale';
+
+export type CancelVerdict =
+  | { cancelled: true; from: TaskState; fence: string }
+  | { cancelled: false; reason: 'terminal'; state: TerminalState }
+  | { cancelled: false; reason: 'unknown' };
+
+export interface Reaped {
+  /** Leases are not enforced now, because Redis restarted less than one lease ago. */
+  paused: boolean;
+  tasks: { taskId: string; to: 'queued' | 'failed'; attempt: number; failure?: Failure }[];
+}
+
+export interface TaskOutcome {
+  taskId: string;
+  state: TaskState;
+  /** Pickled value or exception; empty where the platform made the failure, see `failure`. */
+  payload: Buffer;
+  failure?: Failure;
+}
+
+/** One line of a task's story. */
+export interface TransitionRecord {
+  atMs: number;
+  event: string;
+  to: TaskState;
+  /** What explains it: worker, attempt, signal. */
+  detail?: string;
+}
+
+export interface TaskRecord extends TaskOutcome {
+  functionId: string;
+  priority: Priority;
+  attempt: number;
+  maxAttempts: number;
+  timeoutMs: number;
+  worker?: string;
+  queuedAtMs: number;
+  claimedAtMs?: number;
+  startedAtMs?: number;
+  finishedAtMs?: number;
+  /** When a delayed or retrying task becomes due. */
+  dueAtMs?: number;
+  runTimeUs?: number;
+  peakMemoryKib?: number;
+  outputTruncated: boolean;
+  history: TransitionRecord[];
+}
+
+export interface WorkerRecord {
+  name: string;
+  state: string;
+  dispatcher: string;
+  mode: 'local' | 'push' | 'pull';
+  slots: number;
+  running: number;
+  queued: number;
+  pid: number;
+  pythonVersion: string;
+  dillVersion: string;
+  joinedAtMs: number;
+  heartbeatAtMs: number;
+  /** Functions whose bodies the worker has. */
+  functions: number;
+}
