@@ -1,0 +1,252 @@
+import { Packr } from 'msgpackr';
+import {
+  type DispatcherMessage,
+  type Failure,
+  FAILURE_TYPES,
+  type FunctionBody,
+  type Outcome,
+  type TaskOrder,
+  type TaskRef,
+  type TaskResult,
+  type WorkerMessage,
+} from './messages.js';
+
+/**
+ * The worker wire's format: one msgpack array of messages per frame, each message an array `[type, ...fields]`. Positions instead
+ * of names keep a task at a few dozen bytes beyond its pickle; pickles travel as raw bytes.
+ *
+ * Decoding trusts nothing: what does not have the shape of a message of the expected union yields undefined, never an exception.
+ */
+export interface Codec<Message> {
+  encode(messages: Message[]): Buffer;
+  /** Undefined when the bytes are not a frame of this codec. */
+  decode(frame: Uint8Array): Message[] | undefined;
+}
+
+/** Records (msgpackr's own extension) would compile code from what a peer sends; plain maps and arrays do not. */
+const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
+
+export const pack = (value: unknown): Buffer => packr.pack(value);
+
+export function unpack(bytes: Uint8Array): unknown {
+  try {
+    return packr.unpack(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  } catch {
+    return undefined;
+  }
+}
+
+function codec<Message>(toFields: (message: Message) => unknown[], fromFields: (fields: unknown[]) => Message): Codec<Message> {
+  return {
+    encode: (messages) => pack(messages.map(toFields)),
+    decode: (frame) => {
+      try {
+        return array(unpack(frame)).map((fields) => fromFields(array(fields)));
+      } catch (error) {
+        if (error instanceof ShapeError) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+export const workerCodec = codec<WorkerMessage>(
+  (message) => {
+    switch (message.type) {
+      case 'hello': {
+        const { name, instance, slots, pid, pythonVersion, dillVersion, holding, lastRun, functions } = message;
+        return ['hello', name, instance, slots, pid, pythonVersion, dillVersion, holding.map(refFields), lastRun, functions];
+      }
+      case 'heartbeat':
+        return ['heartbeat', message.lastRun, message.running, message.queued];
+      case 'results':
+        return ['results', message.results.map(resultFields)];
+      case 'functionsMissing':
+        return ['functionsMissing', message.functionIds];
+      case 'draining':
+      case 'goodbye':
+        return [message.type];
+    }
+  },
+  (fields) => {
+    switch (fields[0]) {
+      case 'hello':
+        return {
+          type: 'hello',
+          name: text(fields[1]),
+          instance: text(fields[2]),
+          slots: number(fields[3]),
+          pid: number(fields[4]),
+          pythonVersion: text(fields[5]),
+          dillVersion: text(fields[6]),
+          holding: array(fields[7]).map(toRef),
+          lastRun: number(fields[8]),
+          functions: array(fields[9]).map(text),
+        };
+      case 'heartbeat':
+        return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
+      case 'results':
+        return { type: 'results', results: array(fields[1]).map(toResult) };
+      case 'functionsMissing':
+        return { type: 'functionsMissing', functionIds: array(fields[1]).map(text) };
+      case 'draining':
+      case 'goodbye':
+        return { type: fields[0] };
+      default:
+        throw new ShapeError();
+    }
+  },
+);
+
+export const dispatcherCodec = codec<DispatcherMessage>(
+  (message) => {
+    switch (message.type) {
+      case 'welcome': {
+        const { dispatcher, heartbeatMs, rejected, dispatchers } = message;
+        return ['welcome', dispatcher, heartbeatMs, rejected.map(refFields), dispatchers];
+      }
+      case 'heartbeat':
+        return ['heartbeat', message.dispatchers];
+      case 'run':
+        return ['run', message.sequence, message.functions.map(functionFields), message.orders.map(orderFields)];
+      case 'functions':
+        return ['functions', message.functions.map(functionFields)];
+      case 'acknowledge':
+        return ['acknowledge', message.settled.map(refFields)];
+      case 'abort':
+        return ['abort', message.tasks.map(refFields)];
+      case 'takeBack':
+        return ['takeBack', message.limit];
+      case 'sayHello':
+      case 'drain':
+        return [message.type];
+    }
+  },
+  (fields) => {
+    switch (fields[0]) {
+      case 'welcome':
+        return {
+          type: 'welcome',
+          dispatcher: text(fields[1]),
+          heartbeatMs: number(fields[2]),
+          rejected: array(fields[3]).map(toRef),
+          dispatchers: array(fields[4]).map(text),
+        };
+      case 'heartbeat':
+        return { type: 'heartbeat', dispatchers: array(fields[1]).map(text) };
+      case 'run':
+        return {
+          type: 'run',
+          sequence: number(fields[1]),
+          functions: array(fields[2]).map(toFunction),
+          orders: array(fields[3]).map(toOrder),
+        };
+      case 'functions':
+        return { type: 'functions', functions: array(fields[1]).map(toFunction) };
+      case 'acknowledge':
+        return { type: 'acknowledge', settled: array(fields[1]).map(toRef) };
+      case 'abort':
+        return { type: 'abort', tasks: array(fields[1]).map(toRef) };
+      case 'takeBack':
+        return { type: 'takeBack', limit: number(fields[1]) };
+      case 'sayHello':
+      case 'drain':
+        return { type: fields[0] };
+      default:
+        throw new ShapeError();
+    }
+  },
+);
+
+const refFields = (ref: TaskRef): unknown[] => [ref.taskId, ref.fence];
+const functionFields = ({ functionId, body }: FunctionBody): unknown[] => [functionId, body];
+const orderFields = (o: TaskOrder): unknown[] => [o.taskId, o.fence, o.functionId, o.arguments, o.timeoutMs];
+
+/** What most results have none of (failure, output) is at the end and left out. */
+function resultFields(r: TaskResult): unknown[] {
+  const fields: unknown[] = [r.taskId, r.fence, OUTCOMES.indexOf(r.outcome), r.payload, r.startedAtMs, r.runTimeUs, r.peakMemoryKib];
+  if (r.failure || r.output.length > 0) fields.push(r.failure, r.output, r.outputTruncated);
+  return fields;
+}
+
+const OUTCOMES: readonly Outcome[] = ['completed', 'failed', 'interrupted', 'released'];
+const NO_BYTES = Buffer.alloc(0);
+
+function toRef(value: unknown): TaskRef {
+  const fields = array(value);
+  return { taskId: text(fields[0]), fence: text(fields[1]) };
+}
+
+function toFunction(value: unknown): FunctionBody {
+  const fields = array(value);
+  return { functionId: text(fields[0]), body: bytes(fields[1]) };
+}
+
+function toOrder(value: unknown): TaskOrder {
+  const fields = array(value);
+  return {
+    taskId: text(fields[0]),
+    fence: text(fields[1]),
+    functionId: text(fields[2]),
+    arguments: bytes(fields[3]),
+    timeoutMs: number(fields[4]),
+  };
+}
+
+function toResult(value: unknown): TaskResult {
+  const fields = array(value);
+  const outcome = OUTCOMES[number(fields[2])];
+  if (outcome === undefined) throw new ShapeError();
+  const failure = fields[7] == null ? undefined : toFailure(fields[7]);
+  return {
+    taskId: text(fields[0]),
+    fence: text(fields[1]),
+    outcome,
+    payload: bytes(fields[3]),
+    startedAtMs: number(fields[4]),
+    runTimeUs: number(fields[5]),
+    peakMemoryKib: number(fields[6]),
+    ...(failure && { failure }),
+    output: fields[8] === undefined ? NO_BYTES : bytes(fields[8]),
+    outputTruncated: fields[9] === true,
+  };
+}
+
+export function toFailure(value: unknown): Failure {
+  if (typeof value !== 'object' || value === null) throw new ShapeError();
+  const { type, message, exception, traceback, signal, exitCode } = value as Record<string, unknown>;
+  const known = FAILURE_TYPES.find((name) => name === type);
+  if (known === undefined) throw new ShapeError();
+  return {
+    type: known,
+    message: text(message),
+    ...(exception != null && { exception: text(exception) }),
+    ...(traceback != null && { traceback: text(traceback) }),
+    ...(signal != null && { signal: text(signal) }),
+    ...(exitCode != null && { exitCode: number(exitCode) }),
+  };
+}
+
+/** Not the shape of a message; caught by `decode`. */
+export class ShapeError extends Error {}
+
+export function array(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new ShapeError();
+  return value as unknown[];
+}
+
+export function text(value: unknown): string {
+  if (typeof value !== 'string') throw new ShapeError();
+  return value;
+}
+
+export function number(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new ShapeError();
+  return value;
+}
+
+export function bytes(value: unknown): Buffer {
+  if (Buffer.isBuffer(value)) return value;
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  throw new ShapeError();
+}

@@ -1,0 +1,86 @@
+import { array, bytes, number, pack, ShapeError, text, toFailure, unpack } from './codec.js';
+import { CONTROL_TOPICS, type ComponentKind, type ControlMessage, type SettledTask, type WorkerBeat } from './controlMessages.js';
+import type { TaskRef } from './messages.js';
+import type { TerminalState } from './taskStore.js';
+
+/** A control event on NATS: msgpack `[sender, message]`, the message an object; checked field by field on arrival. */
+export function encodeControl(from: string, message: ControlMessage): Buffer {
+  return pack([from, message]);
+}
+
+/** Undefined when the bytes are not a control event. */
+export function decodeControl(frame: Uint8Array): { from: string; message: ControlMessage } | undefined {
+  try {
+    const [from, message] = array(unpack(frame));
+    return { from: text(from), message: toControl(object(message)) };
+  } catch (error) {
+    if (error instanceof ShapeError) return undefined;
+    throw error;
+  }
+}
+
+function toControl(fields: Record<string, unknown>): ControlMessage {
+  const type = CONTROL_TOPICS.find((topic) => topic === fields.type);
+  switch (type) {
+    case 'tasks.queued':
+      return { type, count: number(fields.count) };
+    case 'tasks.settled':
+      return { type, tasks: array(fields.tasks).map(toSettled) };
+    case 'tasks.cancelled':
+      return { type, tasks: array(fields.tasks).map(toRef) };
+    case 'worker.heartbeats':
+      return { type, dispatcher: text(fields.dispatcher), workers: array(fields.workers).map(toBeat) };
+    case 'worker.lost':
+    case 'worker.drain':
+      return { type, worker: text(fields.worker) };
+    case 'component.heartbeat': {
+      const base = { type, kind: toKind(fields.kind), id: text(fields.id), state: text(fields.state) } as const;
+      return fields.address == null ? base : { ...base, address: text(fields.address) };
+    }
+    case 'component.stopped':
+      return { type, kind: toKind(fields.kind), id: text(fields.id) };
+    case undefined:
+      throw new ShapeError();
+  }
+}
+
+const TERMINAL: readonly TerminalState[] = ['completed', 'failed', 'cancelled'];
+const KINDS: readonly ComponentKind[] = ['api', 'dispatcher', 'worker', 'monitor'];
+
+function toSettled(value: unknown): SettledTask {
+  const fields = object(value);
+  const state = TERMINAL.find((name) => name === fields.state);
+  if (state === undefined) throw new ShapeError();
+  return {
+    taskId: text(fields.taskId),
+    state,
+    ...(fields.payload != null && { payload: bytes(fields.payload) }),
+    ...(fields.failure != null && { failure: toFailure(fields.failure) }),
+  };
+}
+
+function toRef(value: unknown): TaskRef {
+  const fields = object(value);
+  return { taskId: text(fields.taskId), fence: text(fields.fence) };
+}
+
+function toBeat(value: unknown): WorkerBeat {
+  const fields = object(value);
+  return {
+    name: text(fields.name),
+    state: text(fields.state),
+    running: number(fields.running),
+    queued: number(fields.queued),
+  };
+}
+
+function toKind(value: unknown): ComponentKind {
+  const kind = KINDS.find((name) => name === value);
+  if (kind === undefined) throw new ShapeError();
+  return kind;
+}
+
+function object(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new ShapeError();
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,55 @@
+import type { Failure, TaskRef } from './messages.js';
+import type { TerminalState } from './taskStore.js';
+
+/** A task that has ended, with what a waiting client needs, so that it costs no second read of Redis. */
+export interface SettledTask {
+  taskId: string;
+  state: TerminalState;
+  /** Absent when it is too large to travel in an event: read it from the store. */
+  payload?: Buffer;
+  failure?: Failure;
+}
+
+export interface WorkerBeat {
+  name: string;
+  state: string;
+  running: number;
+  queued: number;
+}
+
+export type ComponentKind = 'api' | 'dispatcher' | 'worker' | 'monitor';
+
+/**
+ * Control events on NATS; the topic of each is its type. None is needed for correctness: an event only makes sooner what a look
+ * into Redis would find anyway, and a forged one is checked against Redis or one's own eyes before anybody acts on it.
+ */
+export type ControlMessage =
+  /** Tasks have been queued: dispatchers with free credit claim at once instead of at their next poll. */
+  | { type: 'tasks.queued'; count: number }
+  /** Tasks have ended: whoever waits for one is answered. */
+  | { type: 'tasks.settled'; tasks: SettledTask[] }
+  /** Running tasks were cancelled: the dispatcher that has them aborts them. */
+  | { type: 'tasks.cancelled'; tasks: TaskRef[] }
+  /** Heartbeats of the workers connected to a dispatcher. */
+  | { type: 'worker.heartbeats'; dispatcher: string; workers: WorkerBeat[] }
+  /** The monitor has heard nothing from a worker for too long. */
+  | { type: 'worker.lost'; worker: string }
+  /** An operator wants a worker to finish what it runs and leave. */
+  | { type: 'worker.drain'; worker: string }
+  /** A process of the platform is alive; `address` is where workers reach a dispatcher. */
+  | { type: 'component.heartbeat'; kind: ComponentKind; id: string; state: string; address?: string }
+  /** A process of the platform has stopped in good order. */
+  | { type: 'component.stopped'; kind: ComponentKind; id: string };
+
+export type ControlTopic = ControlMessage['type'];
+
+export const CONTROL_TOPICS: readonly ControlTopic[] = [
+  'tasks.queued',
+  'tasks.settled',
+  'tasks.cancelled',
+  'worker.heartbeats',
+  'worker.lost',
+  'worker.drain',
+  'component.heartbeat',
+  'component.stopped',
+];

@@ -1,0 +1,139 @@
+import { connect, type Msg, type NatsConnection } from 'nats';
+import { type Address, type Bus, type BusStats, newBusStats } from './bus.js';
+import { decodeControl, encodeControl } from './controlCodec.js';
+import type { ControlMessage, ControlTopic } from './controlMessages.js';
+import type { DependencyEvents } from './redis/connection.js';
+
+/** All subjects of the platform begin so, and one NATS can serve others as well. */
+const SUBJECT_PREFIX = 'mpcsfaas.';
+const RECONNECT_DELAY_MS = 250;
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export interface NatsBusOptions {
+  url: string;
+  address: Address;
+  topics: readonly ControlTopic[];
+  events: DependencyEvents;
+  onError: (error: unknown) => void;
+}
+
+/**
+ * The NATS carrier: broadcasts control events by topic. While NATS is away events are dropped, not kept: nothing needs one to be
+ * correct, and an old nudge is worth nothing. It connects and reconnects by itself, for ever.
+ */
+export class NatsBus implements Bus<ControlMessage, ControlMessage> {
+  readonly stats: BusStats = newBusStats();
+  readonly address: Address;
+  private connection: NatsConnection | undefined;
+  private away = false;
+  private closed = false;
+  private handler: ((message: ControlMessage, from: Address) => void) | undefined;
+  private readonly connecting: Promise<void>;
+
+  constructor(private readonly options: NatsBusOptions) {
+    this.address = options.address;
+    this.connecting = this.connect();
+  }
+
+  get connected(): boolean {
+    return this.connection !== undefined && !this.away;
+  }
+
+  send(topic: Address, message: ControlMessage): void {
+    if (this.closed) return;
+    if (!this.connection || this.away) {
+      this.stats.undeliverable++;
+      return;
+    }
+    this.connection.publish(SUBJECT_PREFIX + topic, encodeControl(this.address, message));
+    this.stats.sent++;
+  }
+
+  listen(handler: (message: ControlMessage, from: Address) => void): void {
+    this.handler = handler;
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    const flushed = this.connection?.flush().catch(() => undefined);
+    if (!this.away) await Promise.race([flushed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+    await this.connection?.close();
+    await this.connecting;
+  }
+
+  private async connect(): Promise<void> {
+    while (!this.closed) {
+      try {
+        const connection = await connect({
+          servers: this.options.url.split(','),
+          name: `mpcsfaas ${this.address}`,
+          noEcho: true,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: RECONNECT_DELAY_MS,
+          pingInterval: 5_000,
+          maxPingOut: 2,
+          timeout: 3_000,
+        });
+        await this.adopt(connection);
+        return;
+      } catch (error) {
+        if (!this.away) this.options.events.lost(error instanceof Error ? error.message : String(error));
+        this.away = true;
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_DELAY_MS));
+      }
+    }
+  }
+
+  private async adopt(connection: NatsConnection): Promise<void> {
+    if (this.closed) {
+      await connection.close();
+      return;
+    }
+    this.connection = connection;
+    for (const topic of this.options.topics) {
+      connection.subscribe(SUBJECT_PREFIX + topic, {
+        callback: (error, message) => {
+          if (error === null) this.receive(message);
+          else this.options.onError(error);
+        },
+      });
+    }
+    // The subscriptions are active once the server has answered: a component that says it is ready hears everything.
+    await connection.flush();
+    if (this.away) this.options.events.restored();
+    this.away = false;
+    void this.watch(connection);
+  }
+
+  private async watch(connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (this.closed) return;
+      if (String(type) === 'disconnect' && !this.away) {
+        this.away = true;
+        this.options.events.lost('connection closed');
+      } else if (String(type) === 'reconnect' && this.away) {
+        this.away = false;
+        this.options.events.restored();
+      }
+    }
+  }
+
+  private receive(message: Msg): void {
+    if (this.closed) return;
+    const decoded = decodeControl(message.data);
+    if (!decoded || SUBJECT_PREFIX + decoded.message.type !== message.subject) {
+      // Logged once: a flood of garbage must not become a flood of log lines.
+      if (this.stats.dropped++ === 0) {
+        this.options.onError(new Error(`dropped what is not a control event on ${message.subject} (${message.data.length} bytes)`));
+      }
+      return;
+    }
+    this.stats.received++;
+    try {
+      this.handler?.(decoded.message, decoded.from);
+    } catch (error) {
+      this.options.onError(error);
+    }
+  }
+}

@@ -1,0 +1,255 @@
+import { Request, Router } from 'zeromq';
+import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
+import { OneWriter } from '../oneWriter.js';
+import type { ConnectOptions, RouterOptions } from './pushBus.js';
+import { HIGH_WATER_MARK, MAX_FRAME_BYTES, MAX_MESSAGES_PER_FRAME, newAddress, Receiver } from './wire.js';
+
+/**
+ * Pull mode: REQ on the worker's side, ROUTER on the dispatcher's. The worker has two REQ sockets under one address: one asks
+ * (`F`, fetch) and its request is parked until there is something for it; one tells (`S`, send) and is answered at once.
+ * Nothing is asked twice: an idle worker sends a request every few seconds, and work reaches it in one message.
+ *
+ * Frames of a request: kind, address, body (empty for fetch). Frame of a reply: a batch of messages, or empty.
+ */
+const FETCH = 'F';
+const SEND = 'S';
+const NOTHING = Buffer.alloc(0);
+
+/** A parked request is answered with nothing after this, so that a worker knows a living dispatcher from a dead one. */
+const PARK_MS = 5_000;
+/** A request that is not answered within this is given up and its socket replaced (Lazy Pirate). */
+const REPLY_TIMEOUT_MS = 10_000;
+const SEND_TIMEOUT_MS = 3_000;
+/** What waits for a worker that has not asked for so long is dropped. */
+const FORGET_MS = 30_000;
+const SWEEP_MS = 1_000;
+const MAX_WAITING_MESSAGES = 10_000;
+
+interface Mailbox<Outgoing> {
+  waiting: Outgoing[];
+  /** Identity of the parked request's connection. */
+  parked: Buffer | undefined;
+  parkedAtMs: number;
+  seenAtMs: number;
+}
+
+export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
+  readonly address = DISPATCHER;
+  readonly stats: BusStats = newBusStats();
+  private closed = false;
+  private readonly mailboxes = new Map<Address, Mailbox<Outgoing>>();
+  private readonly receiver: Receiver<Incoming>;
+  private readonly writer: OneWriter<{ identity: Buffer; body: () => Buffer }>;
+  private readonly sweeper: NodeJS.Timeout;
+  private readonly socket = new Router({
+    mandatory: true,
+    sendTimeout: 0,
+    sendHighWaterMark: HIGH_WATER_MARK,
+    maxMessageSize: MAX_FRAME_BYTES,
+    linger: 0,
+  });
+
+  private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+    this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: 1, onError: options.onError });
+    this.sweeper = setInterval(() => {
+      this.sweep();
+    }, SWEEP_MS);
+  }
+
+  /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
+  static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PullRouterBus<In, Out>> {
+    const bus = new PullRouterBus<In, Out>(options);
+    try {
+      await bus.socket.bind(endpoint);
+    } catch (error) {
+      clearInterval(bus.sweeper);
+      throw error;
+    }
+    void bus.read();
+    return bus;
+  }
+
+  get endpoint(): string {
+    return this.socket.lastEndpoint ?? '';
+  }
+
+  send(to: Address, message: Outgoing): void {
+    if (this.closed) return;
+    const mailbox = this.mailboxes.get(to);
+    if (!mailbox || mailbox.waiting.length >= MAX_WAITING_MESSAGES) {
+      this.stats.undeliverable++;
+      return;
+    }
+    mailbox.waiting.push(message);
+    this.answer(mailbox);
+  }
+
+  listen(handler: (message: Incoming, from: Address) => void): void {
+    this.receiver.listen(handler);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.sweeper);
+    await this.writer.idle();
+    this.socket.close();
+  }
+
+  private async read(): Promise<void> {
+    for await (const [identity, delimiter, kind, address, body, ...more] of this.socket) {
+      const isRequest = identity && delimiter?.length === 0 && kind && address?.length && body && more.length === 0;
+      const verb = kind?.toString('latin1');
+      if (!isRequest || (verb !== FETCH && verb !== SEND)) {
+        this.receiver.drop('a message that is no request of a pull worker');
+        continue;
+      }
+      const from = address.toString('latin1');
+      const mailbox = this.mailboxOf(from);
+      if (verb === FETCH) {
+        mailbox.parked = identity;
+        mailbox.parkedAtMs = performance.now();
+        this.answer(mailbox);
+      } else {
+        this.receiver.receive(body, from);
+        this.reply(identity, () => NOTHING);
+      }
+    }
+  }
+
+  private mailboxOf(address: Address): Mailbox<Outgoing> {
+    const now = performance.now();
+    const known = this.mailboxes.get(address);
+    if (known) {
+      known.seenAtMs = now;
+      return known;
+    }
+    const mailbox = { waiting: [], parked: undefined, parkedAtMs: now, seenAtMs: now };
+    this.mailboxes.set(address, mailbox);
+    return mailbox;
+  }
+
+  /** Answers a parked request with all that waits; encoded as late as possible, so that more can join. */
+  private answer(mailbox: Mailbox<Outgoing>): void {
+    const identity = mailbox.parked;
+    if (!identity || mailbox.waiting.length === 0) return;
+    mailbox.parked = undefined;
+    this.reply(identity, () => {
+      const messages = mailbox.waiting.splice(0, MAX_MESSAGES_PER_FRAME);
+      this.stats.sent += messages.length;
+      return this.options.outgoing.encode(messages);
+    });
+  }
+
+  private reply(identity: Buffer, body: () => Buffer): void {
+    this.writer.push({ identity, body });
+  }
+
+  private async flush(batch: { identity: Buffer; body: () => Buffer }[]): Promise<void> {
+    for (const { identity, body } of batch) {
+      try {
+        await this.socket.send([identity, NOTHING, body()]);
+      } catch {
+        this.stats.undeliverable++; // The requester has given up and come back under a new identity.
+      }
+    }
+  }
+
+  private sweep(): void {
+    const now = performance.now();
+    for (const [address, mailbox] of this.mailboxes) {
+      if (mailbox.parked && now - mailbox.parkedAtMs > PARK_MS) {
+        const identity = mailbox.parked;
+        mailbox.parked = undefined;
+        this.reply(identity, () => NOTHING);
+      } else if (!mailbox.parked && now - mailbox.seenAtMs > FORGET_MS) {
+        this.stats.undeliverable += mailbox.waiting.length;
+        this.mailboxes.delete(address);
+      }
+    }
+  }
+}
+
+/** A worker's end in pull mode. Its only peer is the dispatcher at `url`. */
+export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
+  readonly address = newAddress();
+  readonly stats: BusStats = newBusStats();
+  private closed = false;
+  private readonly receiver: Receiver<Incoming>;
+  private readonly writer: OneWriter<Outgoing>;
+  private readonly fetching: Promise<void>;
+  private fetcher: Request;
+  private teller: Request;
+
+  constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+    this.writer = new OneWriter((batch) => this.tell(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
+    this.fetcher = this.connect(REPLY_TIMEOUT_MS);
+    this.teller = this.connect(SEND_TIMEOUT_MS);
+    this.fetching = this.fetch();
+  }
+
+  send(_to: Address, message: Outgoing): void {
+    if (!this.closed) this.writer.push(message);
+  }
+
+  listen(handler: (message: Incoming, from: Address) => void): void {
+    this.receiver.listen(handler);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.writer.idle();
+    this.fetcher.close();
+    this.teller.close();
+    await this.fetching;
+  }
+
+  private connect(receiveTimeoutMs: number): Request {
+    const socket = new Request({
+      immediate: true,
+      receiveTimeout: receiveTimeoutMs,
+      sendTimeout: 1_000,
+      maxMessageSize: MAX_FRAME_BYTES,
+      reconnectInterval: 100,
+      reconnectMaxInterval: 1_000,
+      linger: 0,
+    });
+    socket.connect(this.options.url);
+    return socket;
+  }
+
+  private async fetch(): Promise<void> {
+    while (!this.closed) {
+      try {
+        await this.fetcher.send([FETCH, this.address, NOTHING]);
+        const [reply] = await this.fetcher.receive();
+        if (reply?.length && !this.isClosed()) this.receiver.receive(reply, DISPATCHER);
+      } catch {
+        // No answer: the dispatcher is away. A REQ that waits for a reply cannot ask again, so a new one takes its place.
+        if (this.isClosed()) return;
+        this.fetcher.close();
+        this.fetcher = this.connect(REPLY_TIMEOUT_MS);
+      }
+    }
+  }
+
+  private async tell(batch: Outgoing[]): Promise<void> {
+    try {
+      await this.teller.send([SEND, this.address, this.options.outgoing.encode(batch)]);
+      await this.teller.receive();
+      this.stats.sent += batch.length;
+    } catch {
+      this.stats.undeliverable += batch.length;
+      this.teller.close();
+      this.teller = this.connect(SEND_TIMEOUT_MS);
+    }
+  }
+
+  /** `close` may have been called while a socket was waited for. */
+  private isClosed(): boolean {
+    return this.closed;
+  }
+}

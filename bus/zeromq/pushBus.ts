@@ -1,0 +1,145 @@
+import { Dealer, Router } from 'zeromq';
+import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
+import type { Codec } from '../codec.js';
+import { OneWriter } from '../oneWriter.js';
+import { byPeer, HIGH_WATER_MARK, MAX_FRAME_BYTES, MAX_MESSAGES_PER_FRAME, newAddress, Receiver } from './wire.js';
+
+export interface RouterOptions<Incoming, Outgoing> {
+  incoming: Codec<Incoming>;
+  outgoing: Codec<Outgoing>;
+  onError: (error: unknown) => void;
+}
+
+/**
+ * The dispatcher's end in push mode: a ROUTER that any number of DEALERs connect to. Peers are known by the identity of their
+ * connection; whoever spoke can be answered.
+ */
+export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
+  readonly address = DISPATCHER;
+  readonly stats: BusStats = newBusStats();
+  private closed = false;
+  private readonly receiver: Receiver<Incoming>;
+  private readonly writer: OneWriter<{ to: Address; message: Outgoing }>;
+  private readonly socket = new Router({
+    // Unroutable messages are reported, not swallowed; a peer whose queue is full is skipped at once, not waited for.
+    mandatory: true,
+    sendTimeout: 0,
+    sendHighWaterMark: HIGH_WATER_MARK,
+    maxMessageSize: MAX_FRAME_BYTES,
+    linger: 0,
+  });
+
+  private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+    this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
+  }
+
+  /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
+  static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PushRouterBus<In, Out>> {
+    const bus = new PushRouterBus<In, Out>(options);
+    await bus.socket.bind(endpoint);
+    void bus.read();
+    return bus;
+  }
+
+  get endpoint(): string {
+    return this.socket.lastEndpoint ?? '';
+  }
+
+  send(to: Address, message: Outgoing): void {
+    if (!this.closed) this.writer.push({ to, message });
+  }
+
+  listen(handler: (message: Incoming, from: Address) => void): void {
+    this.receiver.listen(handler);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.writer.idle();
+    this.socket.close();
+  }
+
+  private async read(): Promise<void> {
+    for await (const [identity, frame, ...more] of this.socket) {
+      if (!identity || !frame || more.length > 0) this.receiver.drop('a message that is not identity and frame');
+      else this.receiver.receive(frame, identity.toString('latin1'));
+    }
+  }
+
+  private async flush(batch: { to: Address; message: Outgoing }[]): Promise<void> {
+    for (const [to, messages] of byPeer(batch)) {
+      try {
+        await this.socket.send([Buffer.from(to, 'latin1'), this.options.outgoing.encode(messages)]);
+        this.stats.sent += messages.length;
+      } catch {
+        this.stats.undeliverable += messages.length; // EHOSTUNREACH: gone; EAGAIN: its queue is full.
+      }
+    }
+  }
+}
+
+export interface ConnectOptions<Incoming, Outgoing> extends RouterOptions<Incoming, Outgoing> {
+  /** `tcp://host:port` of the dispatcher. */
+  url: string;
+}
+
+/** A worker's end in push mode: a DEALER. Its only peer is the dispatcher at `url`; ZeroMQ reconnects by itself. */
+export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
+  readonly address = newAddress();
+  readonly stats: BusStats = newBusStats();
+  private closed = false;
+  private readonly receiver: Receiver<Incoming>;
+  private readonly writer: OneWriter<Outgoing>;
+  private readonly socket: Dealer;
+
+  constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+    this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
+    this.socket = new Dealer({
+      routingId: this.address,
+      // While the dispatcher is away nothing is sent into the void: what matters is repeated once it has said welcome.
+      immediate: true,
+      sendTimeout: 1_000,
+      sendHighWaterMark: HIGH_WATER_MARK,
+      maxMessageSize: MAX_FRAME_BYTES,
+      reconnectInterval: 100,
+      reconnectMaxInterval: 1_000,
+      linger: 0,
+    });
+    this.socket.connect(options.url);
+    void this.read();
+  }
+
+  send(_to: Address, message: Outgoing): void {
+    if (!this.closed) this.writer.push(message);
+  }
+
+  listen(handler: (message: Incoming, from: Address) => void): void {
+    this.receiver.listen(handler);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.writer.idle();
+    this.socket.close();
+  }
+
+  private async read(): Promise<void> {
+    for await (const [frame, ...more] of this.socket) {
+      if (!frame || more.length > 0) this.receiver.drop('a message of more than one frame');
+      else this.receiver.receive(frame, DISPATCHER);
+    }
+  }
+
+  private async flush(batch: Outgoing[]): Promise<void> {
+    try {
+      await this.socket.send(this.options.outgoing.encode(batch));
+      this.stats.sent += batch.length;
+    } catch {
+      this.stats.undeliverable += batch.length; // Not connected within the timeout.
+    }
+  }
+}

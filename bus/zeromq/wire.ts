@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import type { Codec } from '../codec.js';
+import type { Address, BusStats } from '../bus.js';
+
+/** What the four ZeroMQ endpoints share: bounds, and how a received frame reaches the handler. */
+
+/** Frames beyond this are refused by ZeroMQ itself: a garbage length prefix must not allocate. */
+export const MAX_FRAME_BYTES = 192 * 1024 * 1024;
+/** Messages that one peer may have waiting in ZeroMQ's queue. Credit keeps far below it; a peer that reads nothing hits it. */
+export const HIGH_WATER_MARK = 1_000;
+/** One frame carries at most so many messages. */
+export const MAX_MESSAGES_PER_FRAME = 256;
+
+/** A new one for each connection: with a reused identity ROUTER would drop the newcomer in silence, or let it take over. */
+export const newAddress = (): Address => `w-${randomUUID()}`;
+
+export class Receiver<Incoming> {
+  private handler: ((message: Incoming, from: Address) => void) | undefined;
+
+  constructor(
+    private readonly codec: Codec<Incoming>,
+    private readonly stats: BusStats,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  listen(handler: (message: Incoming, from: Address) => void): void {
+    this.handler = handler;
+  }
+
+  receive(frame: Uint8Array, from: Address): void {
+    const messages = this.codec.decode(frame);
+    if (!messages) {
+      this.drop(`a frame of ${frame.length} bytes from ${from} that is no message`);
+      return;
+    }
+    for (const message of messages) {
+      this.stats.received++;
+      try {
+        this.handler?.(message, from);
+      } catch (error) {
+        this.onError(error);
+      }
+    }
+  }
+
+  /** Counts garbage; only the first is logged, a flood of it must not become a flood of log lines. */
+  drop(what: string): void {
+    if (this.stats.dropped++ === 0) this.onError(new Error(`dropped ${what}`));
+  }
+}
+
+/** Joins messages into one item per peer, in order. */
+export function byPeer<Message>(items: { to: Address; message: Message }[]): Map<Address, Message[]> {
+  const peers = new Map<Address, Message[]>();
+  for (const { to, message } of items) {
+    const messages = peers.get(to);
+    if (messages) messages.push(message);
+    else peers.set(to, [message]);
+  }
+  return peers;
+}
