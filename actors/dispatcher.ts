@@ -1,0 +1,424 @@
+import type { Address, Bus } from '../bus/bus.js';
+import type { ControlMessage } from '../bus/controlMessages.js';
+import type { DispatcherMessage, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import { OneWriter } from '../bus/oneWriter.js';
+import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import { type Clock, every } from './clock.js';
+import { FunctionCache } from './functionCache.js';
+import { LeaseKeeper } from './leaseKeeper.js';
+import type { WorkerTimings } from './lifecycles/workerMachine.js';
+import { creditOf, place, prefetchPerSlot } from './placement.js';
+import { RunTimes } from './runTimes.js';
+import { Settler, unstarted, workerLost } from './settler.js';
+import type { InFlight, WorkerConnection } from './workerConnection.js';
+import { WorkerTable } from './workerTable.js';
+
+export interface DispatcherOptions {
+  id: string;
+  mode: WorkerRecord['mode'];
+  heartbeatMs: number;
+  leaseMs: number;
+  /** An idle dispatcher looks into the queue this often though no nudge came. */
+  pollMs: number;
+  timings: WorkerTimings;
+  /** Most bytes of function bodies kept in memory. */
+  functionCacheBytes: number;
+}
+
+export interface DispatcherDeps {
+  store: TaskStore;
+  /** To the workers. */
+  workers: Bus<WorkerMessage, DispatcherMessage>;
+  /** Control events. */
+  control: Bus<ControlMessage, ControlMessage>;
+  clock: Clock;
+  transition: TransitionLog;
+  onError: (error: unknown) => void;
+}
+
+/** Most tasks of one claim: what Redis hands over in well under a millisecond. */
+const MAX_CLAIM = 256;
+/** Results waiting for Redis, from which on nothing more is claimed. */
+const MAX_UNSETTLED = 5_000;
+/** An order that a worker has not confirmed for so long was lost on the way. */
+const ORDER_LOST_MS = 3_000;
+/** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
+const TAKE_BACK_AFTER_MS = 20;
+/** Another dispatcher that has been silent for so long is no place to send workers to. */
+const DISPATCHER_FORGOTTEN_MS = 10_000;
+
+/**
+ * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
+ *
+ * It holds nothing that Redis and the workers do not have as well: when it dies, workers keep running and hold their results
+ * until another dispatcher, or its successor, has adopted them (`WorkerTable.join`).
+ *
+ * It claims only what its workers have credit for, so a task waits in Redis, where every dispatcher can get it. Claims follow one
+ * another while there is work and credit; else a nudge, a result, or the poll timer wakes the loop.
+ */
+export class Dispatcher {
+  readonly settler: Settler;
+  readonly table: WorkerTable;
+  private readonly runTimes = new RunTimes();
+  private readonly functions: FunctionCache;
+  private readonly leases: LeaseKeeper;
+  private readonly releases: OneWriter<TaskRef & { worker: string }>;
+  private readonly otherDispatchers = new Map<string, { url: string; heardAtMs: number }>();
+  private readonly stops: (() => void)[] = [];
+  private claiming = false;
+  private claimAgain = false;
+  private draining = false;
+  private rebalancing = false;
+
+  constructor(
+    private readonly options: DispatcherOptions,
+    private readonly deps: DispatcherDeps,
+  ) {
+    const { store, clock, transition, onError } = deps;
+    this.functions = new FunctionCache(store, options.functionCacheBytes);
+    this.table = new WorkerTable(
+      { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
+      {
+        ...deps,
+        dispatchers: () => this.knownDispatchers(),
+        onJoined: () => {
+          this.wake();
+        },
+        onLost: (worker, tasks) => {
+          this.interrupt(worker, tasks);
+        },
+        onNotHeld: (worker, tasks) => {
+          this.release(worker, tasks);
+        },
+      },
+    );
+    this.settler = new Settler({
+      store,
+      clock,
+      transition,
+      onError,
+      publish: (message) => {
+        deps.control.send(message.type, message);
+      },
+      acknowledge: (worker, settled) => {
+        this.table.tell(worker, { type: 'acknowledge', settled });
+      },
+      requeued: () => {
+        this.wake();
+      },
+    });
+    this.leases = new LeaseKeeper(options.leaseMs, this.table, {
+      store,
+      clock,
+      onError,
+      refused: (worker, tasks) => {
+        deps.workers.send(worker.address, { type: 'abort', tasks });
+      },
+    });
+    this.releases = new OneWriter((batch) => this.giveBack(batch), { maxItems: MAX_CLAIM, onError });
+  }
+
+  start(): void {
+    const { workers, control, clock } = this.deps;
+    workers.listen((message, from) => {
+      this.onWorkerMessage(message, from);
+    });
+    control.listen((message) => {
+      this.onControl(message);
+    });
+    this.stops.push(every(clock, this.options.pollMs, () => void this.claim()));
+    this.stops.push(
+      every(clock, this.options.heartbeatMs, () => {
+        this.beat();
+      }),
+    );
+    this.wake();
+  }
+
+  /**
+   * Claims no more, takes back what has not started, waits for the rest to end, at most `graceMs`. What still runs then is kept by
+   * its workers for the next dispatcher.
+   */
+  async stop(graceMs: number): Promise<void> {
+    if (this.draining) return;
+    this.draining = true;
+    const { clock, workers } = this.deps;
+    for (const worker of this.table.all()) workers.send(worker.address, { type: 'takeBack', limit: worker.inFlight });
+    const deadline = clock.now() + graceMs;
+    while (this.table.inFlightCount() + this.settler.pending > 0 && clock.now() < deadline) {
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, 20));
+    }
+    this.settler.close();
+    await Promise.race([
+      Promise.all([this.settler.idle(), this.releases.idle()]),
+      new Promise<void>((resolve) => clock.setTimeout(resolve, 1_000)),
+    ]);
+    for (const stop of this.stops.splice(0)) stop();
+    this.table.stop();
+  }
+
+  private onWorkerMessage(message: WorkerMessage, from: Address): void {
+    if (message.type === 'hello') {
+      void this.join(message, from);
+      return;
+    }
+    const worker = this.table.byAddress(from);
+    if (!worker) {
+      if (message.type !== 'goodbye') this.deps.workers.send(from, { type: 'sayHello' });
+      return;
+    }
+    worker.heard();
+    switch (message.type) {
+      case 'heartbeat':
+        this.onHeartbeat(worker, message.lastRun);
+        break;
+      case 'results':
+        this.onResults(worker, message.results);
+        break;
+      case 'functionsMissing':
+        void this.sendFunctions(worker, message.functionIds);
+        break;
+      case 'draining':
+        worker.send({ type: 'worker.draining' });
+        break;
+      case 'goodbye':
+        this.release(worker, this.table.leave(worker));
+        this.reportBeats([worker.record(this.options.id, this.options.mode)]);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private onControl(message: ControlMessage): void {
+    switch (message.type) {
+      case 'tasks.queued':
+        this.wake();
+        break;
+      case 'tasks.cancelled':
+        this.abort(message.tasks);
+        break;
+      case 'worker.drain': {
+        const worker = this.table.byName(message.worker);
+        if (worker) this.deps.workers.send(worker.address, { type: 'drain' });
+        break;
+      }
+      case 'worker.lost':
+        this.table.reportedLost(message.worker);
+        break;
+      case 'component.heartbeat':
+        if (message.kind === 'dispatcher' && message.address && message.id !== this.options.id) {
+          this.otherDispatchers.set(message.id, { url: message.address, heardAtMs: this.deps.clock.now() });
+        }
+        break;
+      case 'component.stopped':
+        this.otherDispatchers.delete(message.id);
+        break;
+      case 'tasks.settled':
+      case 'worker.heartbeats':
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private async join(hello: WorkerHello, from: Address): Promise<void> {
+    try {
+      await this.table.join(hello, from);
+    } catch (error) {
+      this.deps.onError(error); // The store is away; the worker says hello again.
+    }
+  }
+
+  // --- from the queue to the workers
+
+  private wake(): void {
+    void this.claim();
+  }
+
+  private async claim(): Promise<void> {
+    if (this.claiming) {
+      this.claimAgain = true;
+      return;
+    }
+    this.claiming = true;
+    try {
+      do {
+        this.claimAgain = false;
+        const limit = Math.min(this.credit(), MAX_CLAIM);
+        if (limit === 0 || this.draining || this.settler.pending > MAX_UNSETTLED) break;
+        const { claimed, promoted } = await this.deps.store.claim(this.options.id, limit);
+        for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
+        if (claimed.length > 0) await this.give(claimed);
+        if (claimed.length < limit) this.scheduleRebalance();
+        else this.claimAgain = true;
+      } while (this.claimAgain);
+    } catch (error) {
+      this.deps.onError(error); // The store is away; the poll timer tries again.
+    } finally {
+      this.claiming = false;
+    }
+  }
+
+  private credit(): number {
+    const prefetch = prefetchPerSlot(this.runTimes.recent);
+    let credit = 0;
+    for (const worker of this.table.available()) credit += creditOf(worker, prefetch);
+    return credit;
+  }
+
+  private async give(tasks: ClaimedTask[]): Promise<void> {
+    const prefetch = prefetchPerSlot(this.runTimes.recent);
+    const { placed, unplaced } = place(tasks, [...this.table.available()], prefetch);
+    for (const [worker, own] of placed) await this.sendRun(worker, own);
+    // Workers left between claim and placement.
+    if (unplaced.length > 0) this.release(undefined, unplaced);
+  }
+
+  private async sendRun(worker: WorkerConnection, tasks: ClaimedTask[]): Promise<void> {
+    const unknown = [...new Set(tasks.map(({ functionId }) => functionId))].filter((id) => !worker.hasFunction(id));
+    let bodies = new Map<string, Buffer>();
+    try {
+      if (unknown.length > 0) bodies = await this.functions.load(unknown);
+    } catch (error) {
+      this.deps.onError(error);
+      this.release(worker, tasks);
+      return;
+    }
+    worker.learnFunctions(bodies.keys());
+    const orders = tasks.filter(({ functionId }) => worker.hasFunction(functionId));
+    if (orders.length < tasks.length) this.failWithoutFunction(tasks.filter(({ functionId }) => !worker.hasFunction(functionId)));
+
+    const now = this.deps.clock.now();
+    const sequence = ++worker.runSequence;
+    worker.lastRunSentAtMs = now;
+    for (const { taskId, fence, functionId, attempt, maxAttempts } of orders) {
+      worker.add({ taskId, fence, functionId, attempt, maxAttempts, sequence, sentAtMs: now, renewedAtMs: now });
+      this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
+    }
+    const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
+    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
+  }
+
+  private async sendFunctions(worker: WorkerConnection, functionIds: string[]): Promise<void> {
+    try {
+      const bodies = await this.functions.load(functionIds);
+      const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
+      this.deps.workers.send(worker.address, { type: 'functions', functions });
+    } catch (error) {
+      this.deps.onError(error); // The worker asks again.
+    }
+  }
+
+  /** Takes waiting tasks back from busy workers when another has a free slot and the queue is empty. */
+  private scheduleRebalance(): void {
+    if (this.rebalancing || !this.unbalanced()) return;
+    this.rebalancing = true;
+    this.deps.clock.setTimeout(() => {
+      this.rebalancing = false;
+      let free = this.freeSlots();
+      const overdue = this.deps.clock.now() - TAKE_BACK_AFTER_MS;
+      for (const worker of this.table.available()) {
+        const waiting = worker.inFlight - worker.slots;
+        if (free === 0 || waiting <= 0 || worker.lastRunSentAtMs > overdue) continue;
+        const limit = Math.min(free, waiting);
+        this.deps.workers.send(worker.address, { type: 'takeBack', limit });
+        free -= limit;
+      }
+      this.scheduleRebalance();
+    }, TAKE_BACK_AFTER_MS);
+  }
+
+  private unbalanced(): boolean {
+    return this.freeSlots() > 0 && [...this.table.available()].some((worker) => worker.inFlight > worker.slots);
+  }
+
+  private freeSlots(): number {
+    let free = 0;
+    for (const worker of this.table.available()) free += Math.max(0, worker.slots - worker.inFlight);
+    return free;
+  }
+
+  // --- from the workers to Redis
+
+  private onResults(worker: WorkerConnection, results: TaskResult[]): void {
+    const released: TaskRef[] = [];
+    for (const result of results) {
+      const task = worker.remove(result);
+      if (result.outcome === 'released') {
+        released.push(result);
+        continue;
+      }
+      if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
+      // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
+      const event = ({ completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const)[result.outcome];
+      this.settler.push({ ...result, event, retryDelayMs: 0, worker: worker.name });
+    }
+    if (released.length > 0) this.release(worker, released);
+    this.wake();
+  }
+
+  private interrupt(worker: WorkerConnection, tasks: InFlight[]): void {
+    for (const task of tasks) this.settler.push(unstarted(task, 'task.interrupted', worker.name, workerLost(worker.name)));
+  }
+
+  private failWithoutFunction(tasks: ClaimedTask[]): void {
+    for (const task of tasks) {
+      const message = `function ${task.functionId} is not in Redis any more; register it again`;
+      this.settler.push(unstarted(task, 'task.raised', '', { type: 'DeserializationError', message }));
+    }
+  }
+
+  private release(worker: WorkerConnection | undefined, tasks: TaskRef[]): void {
+    for (const { taskId, fence } of tasks) this.releases.push({ taskId, fence, worker: worker?.name ?? '' });
+  }
+
+  private async giveBack(batch: (TaskRef & { worker: string })[]): Promise<void> {
+    const released = await this.deps.store.release(batch);
+    const byWorker = new Map<string, TaskRef[]>();
+    batch.forEach(({ taskId, fence, worker }, index) => {
+      if (released[index]) this.deps.transition('task', taskId, 'running', 'task.released', 'queued', { worker });
+      byWorker.set(worker, [...(byWorker.get(worker) ?? []), { taskId, fence }]);
+    });
+    for (const [worker, settled] of byWorker) this.table.tell(worker, { type: 'acknowledge', settled });
+    if (this.draining) this.deps.control.send('tasks.queued', { type: 'tasks.queued', count: batch.length });
+    this.wake();
+  }
+
+  private abort(tasks: TaskRef[]): void {
+    for (const worker of this.table.all()) {
+      const own = tasks.filter((ref) => worker.remove(ref) !== undefined);
+      if (own.length > 0) this.deps.workers.send(worker.address, { type: 'abort', tasks: own });
+    }
+    this.wake();
+  }
+
+  // --- time
+
+  private onHeartbeat(worker: WorkerConnection, lastRun: number): void {
+    this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.knownDispatchers() });
+    const behind = lastRun < worker.runSequence && this.deps.clock.now() - worker.lastRunSentAtMs > ORDER_LOST_MS;
+    if (behind) this.deps.workers.send(worker.address, { type: 'sayHello' });
+  }
+
+  private beat(): void {
+    void this.leases.renewDue();
+    const records = [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
+    if (records.length === 0) return;
+    void this.deps.store.writeWorkers(records).catch(this.deps.onError);
+    const alive = records.filter(({ state }) => state !== 'suspect' && state !== 'joining');
+    this.reportBeats(alive);
+  }
+
+  private reportBeats(records: WorkerRecord[]): void {
+    const workers = records.map(({ name, state, running, queued }) => ({ name, state, running, queued }));
+    this.deps.control.send('worker.heartbeats', { type: 'worker.heartbeats', dispatcher: this.options.id, workers });
+  }
+
+  private knownDispatchers(): string[] {
+    const oldest = this.deps.clock.now() - DISPATCHER_FORGOTTEN_MS;
+    for (const [id, { heardAtMs }] of this.otherDispatchers) if (heardAtMs < oldest) this.otherDispatchers.delete(id);
+    return [...this.otherDispatchers.values()].map(({ url }) => url);
+  }
+}

@@ -1,0 +1,64 @@
+import type { TaskRef } from '../bus/messages.js';
+import type { TaskStore } from '../bus/taskStore.js';
+import type { Clock } from './clock.js';
+import type { InFlight, WorkerConnection } from './workerConnection.js';
+
+/** The first renewal comes early: it tells Redis which worker has the task, which people look for when a task runs long. */
+const FIRST_RENEWAL_MS = 1_000;
+
+export interface LeaseKeeperDeps {
+  store: Pick<TaskStore, 'renew'>;
+  clock: Clock;
+  /** The fences of these no longer hold: the worker must stop them. They are forgotten here already. */
+  refused: (worker: WorkerConnection, tasks: TaskRef[]) => void;
+  onError: (error: unknown) => void;
+}
+
+/** Renews the leases of what workers run, three times per lease, in one batch for all workers. */
+export class LeaseKeeper {
+  private renewing = false;
+
+  constructor(
+    private readonly leaseMs: number,
+    private readonly workers: { all(): Iterable<WorkerConnection> },
+    private readonly deps: LeaseKeeperDeps,
+  ) {}
+
+  /** Called every heartbeat. Does not overlap with itself; a failure is made good by the next call. */
+  async renewDue(): Promise<void> {
+    if (this.renewing) return;
+    this.renewing = true;
+    try {
+      const due = this.collectDue();
+      if (due.length === 0) return;
+      const startedAtMs = this.deps.clock.now();
+      const verdicts = await this.deps.store.renew(
+        due.map(({ worker, task }) => ({ taskId: task.taskId, fence: task.fence, worker: worker.name })),
+      );
+      const refused = new Map<WorkerConnection, TaskRef[]>();
+      due.forEach(({ worker, task }, index) => {
+        if (verdicts[index]) task.renewedAtMs = startedAtMs;
+        // A result may have arrived meanwhile; then there is nothing to stop.
+        else if (worker.remove(task)) refused.set(worker, [...(refused.get(worker) ?? []), task]);
+      });
+      for (const [worker, tasks] of refused) this.deps.refused(worker, tasks);
+    } catch (error) {
+      this.deps.onError(error);
+    } finally {
+      this.renewing = false;
+    }
+  }
+
+  private collectDue(): { worker: WorkerConnection; task: InFlight }[] {
+    const now = this.deps.clock.now();
+    const interval = this.leaseMs / 3;
+    const due: { worker: WorkerConnection; task: InFlight }[] = [];
+    for (const worker of this.workers.all()) {
+      for (const task of worker.inFlightTasks.values()) {
+        const renewedBefore = task.renewedAtMs !== task.sentAtMs;
+        if (now - task.renewedAtMs >= (renewedBefore ? interval : Math.min(interval, FIRST_RENEWAL_MS))) due.push({ worker, task });
+      }
+    }
+    return due;
+  }
+}

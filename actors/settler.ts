@@ -1,0 +1,190 @@
+import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
+import type { Failure, TaskRef } from '../bus/messages.js';
+import { OneWriter } from '../bus/oneWriter.js';
+import { PlatformError } from '../bus/errors.js';
+import { isTerminal, type Settlement, type SettleVerdict, type TaskStore } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Clock } from './clock.js';
+import { nextTaskState } from './lifecycles/taskTransitions.js';
+import type { TaskEvent } from './lifecycles/taskMachine.js';
+
+const MAX_BATCH = 256;
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** Larger results do not travel in events: Redis and NATS cut off a subscriber that has too much outstanding. */
+const MAX_EVENT_PAYLOAD_BYTES = 32 * 1024;
+const MAX_EVENT_BYTES = 512 * 1024;
+const RETRY_DELAY_MS = 200;
+
+export interface SettlerDeps {
+  store: Pick<TaskStore, 'settle'>;
+  clock: Clock;
+  transition: TransitionLog;
+  publish: (message: ControlMessage) => void;
+  /** The store has decided: the worker can forget the attempt. */
+  acknowledge: (worker: string, settled: TaskRef[]) => void;
+  /** Tasks went back into the queue. */
+  requeued: () => void;
+  onError: (error: unknown) => void;
+}
+
+export interface SettlerStats {
+  completed: number;
+  failed: number;
+  requeued: number;
+  /** Results of attempts that had lost their lease: refused. */
+  stale: number;
+  /** Results that had been recorded before: acknowledged again. */
+  duplicate: number;
+}
+
+/**
+ * Writes results into Redis in batches and tells who waits for them: the worker (acknowledged), the API's clients (settled), the
+ * log. While Redis is away it keeps what it has and tries again; workers keep theirs too, until they are acknowledged, so that
+ * nothing depends on this process living on.
+ */
+export class Settler {
+  readonly stats: SettlerStats = { completed: 0, failed: 0, requeued: 0, stale: 0, duplicate: 0 };
+  private readonly writer: OneWriter<Settlement>;
+  /** Attempts being written: a worker that repeats a result meanwhile adds nothing. */
+  private readonly writing = new Set<string>();
+  private closed = false;
+
+  constructor(private readonly deps: SettlerDeps) {
+    this.writer = new OneWriter((batch) => this.flush(batch), {
+      maxItems: MAX_BATCH,
+      maxBytes: MAX_BATCH_BYTES,
+      sizeOf: ({ payload, output }) => payload.length + output.length,
+      onError: deps.onError,
+    });
+  }
+
+  /** Attempts not yet decided. */
+  get pending(): number {
+    return this.writing.size;
+  }
+
+  push(settlement: Settlement): void {
+    const key = attemptKey(settlement);
+    if (this.writing.has(key)) return;
+    this.writing.add(key);
+    this.writer.push(settlement);
+  }
+
+  /** Resolves when all has been written, or given up after `close`. */
+  idle(): Promise<void> {
+    return this.writer.idle();
+  }
+
+  /** Stops trying again when the store is away. */
+  close(): void {
+    this.closed = true;
+  }
+
+  private async flush(batch: Settlement[]): Promise<void> {
+    try {
+      const verdicts = await this.settle(batch);
+      if (verdicts) this.conclude(batch, verdicts);
+    } finally {
+      for (const settlement of batch) this.writing.delete(attemptKey(settlement));
+    }
+  }
+
+  private async settle(batch: Settlement[]): Promise<SettleVerdict[] | undefined> {
+    while (!this.closed) {
+      try {
+        return await this.deps.store.settle(batch);
+      } catch (error) {
+        if (!(error instanceof PlatformError && error.code === 'STORE_UNAVAILABLE')) throw error;
+        await new Promise<void>((resolve) => this.deps.clock.setTimeout(resolve, RETRY_DELAY_MS));
+      }
+    }
+    return undefined;
+  }
+
+  private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
+    const acknowledged = new Map<string, TaskRef[]>();
+    const settled: SettledTask[] = [];
+    let requeued = 0;
+    batch.forEach((settlement, index) => {
+      const verdict = verdicts[index] as SettleVerdict;
+      const { taskId, fence, worker } = settlement;
+      const refs = acknowledged.get(worker);
+      if (refs) refs.push({ taskId, fence });
+      else acknowledged.set(worker, [{ taskId, fence }]);
+      if (verdict === 'stale' || verdict === 'duplicate') {
+        this.stats[verdict]++;
+        return;
+      }
+      this.log(settlement, verdict);
+      if (isTerminal(verdict)) {
+        if (verdict !== 'cancelled') this.stats[verdict]++;
+        settled.push(settledTask(settlement, verdict));
+      } else {
+        this.stats.requeued++;
+        requeued++;
+      }
+    });
+    for (const [worker, refs] of acknowledged) this.deps.acknowledge(worker, refs);
+    this.announce(settled);
+    if (requeued > 0) this.deps.requeued();
+  }
+
+  private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: SettleVerdict): void {
+    const reason = failure && `${failure.type}: ${failure.signal ?? failure.exception ?? ''}`;
+    this.deps.transition('task', taskId, 'running', event, to, { worker, runTimeUs, reason });
+    const attemptsLeft = to === 'queued' || to === 'retrying';
+    if (nextTaskState('running', { type: event, attemptsLeft } as TaskEvent) !== to) {
+      this.deps.onError(new Error(`Redis moved task ${taskId} to ${to} on ${event}, which the task machine does not have`));
+    }
+  }
+
+  private announce(tasks: SettledTask[]): void {
+    let event: SettledTask[] = [];
+    let bytes = 0;
+    for (const task of tasks) {
+      bytes += (task.payload?.length ?? 0) + (task.failure?.traceback?.length ?? 0) + 64;
+      if (bytes > MAX_EVENT_BYTES && event.length > 0) {
+        this.deps.publish({ type: 'tasks.settled', tasks: event });
+        event = [];
+        bytes = 0;
+      }
+      event.push(task);
+    }
+    if (event.length > 0) this.deps.publish({ type: 'tasks.settled', tasks: event });
+  }
+}
+
+const attemptKey = ({ taskId, fence }: TaskRef): string => `${taskId} ${fence}`;
+
+function settledTask({ taskId, payload, failure }: Settlement, state: 'completed' | 'failed' | 'cancelled'): SettledTask {
+  const small = payload.length + (failure?.traceback?.length ?? 0) <= MAX_EVENT_PAYLOAD_BYTES;
+  // An interrupted task that failed for good has its failure completed by Redis (how each attempt ended): read from there.
+  const complete = small && (failure === undefined || payload.length > 0);
+  return complete ? { taskId, state, payload, ...(failure && { failure }) } : { taskId, state };
+}
+
+/** The failure of an attempt whose worker is gone. */
+export const workerLost = (worker: string): Failure => ({
+  type: 'WorkerFailure',
+  message: `worker ${worker} was lost while it had the task`,
+});
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** The settlement of an attempt that no worker has reported on. */
+export function unstarted({ taskId, fence }: TaskRef, event: Settlement['event'], worker: string, failure: Failure): Settlement {
+  return {
+    taskId,
+    fence,
+    event,
+    payload: NO_BYTES,
+    failure,
+    retryDelayMs: 0,
+    worker,
+    startedAtMs: 0,
+    runTimeUs: 0,
+    peakMemoryKib: 0,
+    output: NO_BYTES,
+    outputTruncated: false,
+  };
+}

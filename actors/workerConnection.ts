@@ -1,0 +1,142 @@
+import type { Actor } from 'xstate';
+import type { Address } from '../bus/bus.js';
+import type { TaskRef, WorkerHello } from '../bus/messages.js';
+import type { WorkerRecord } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Clock } from './clock.js';
+import { runMachine } from './lifecycles/runMachine.js';
+import { type WorkerEvent, workerMachine, type WorkerState, type WorkerTimings } from './lifecycles/workerMachine.js';
+import type { Candidate } from './placement.js';
+
+/** One attempt that a worker has. */
+export interface InFlight extends TaskRef {
+  functionId: string;
+  attempt: number;
+  maxAttempts: number;
+  /** `run.sequence` it was sent with; 0 when it was adopted. */
+  sequence: number;
+  sentAtMs: number;
+  /** Monotonic; when its lease was last written. */
+  renewedAtMs: number;
+}
+
+/**
+ * A connected worker as the dispatcher knows it: what it has, what it knows, and its running lifecycle machine. Only `send` on
+ * the machine changes its state; `onState` hears of it.
+ */
+export class WorkerConnection implements Candidate {
+  readonly inFlightTasks = new Map<string, InFlight>();
+  /** Sequence of the last `run` sent over the present address. */
+  runSequence = 0;
+  lastRunSentAtMs = 0;
+  lastHeardAtMs: number;
+  /** Takes part in placement: reconciled, not draining, not suspect. */
+  private acceptsWork = false;
+  private readonly functions = new Set<string>();
+  private readonly machine: Actor<typeof workerMachine>;
+  private readonly joinedAtMs: number;
+
+  constructor(
+    readonly hello: WorkerHello,
+    /** Unique among the workers of this dispatcher. */
+    readonly name: string,
+    public address: Address,
+    private readonly clock: Clock,
+    options: { transition: TransitionLog; timings: WorkerTimings; onState: (state: WorkerState) => void },
+  ) {
+    this.lastHeardAtMs = clock.now();
+    this.joinedAtMs = clock.wallMs();
+    for (const functionId of hello.functions) this.functions.add(functionId);
+    this.machine = runMachine(
+      workerMachine,
+      { machine: 'worker', id: name, transition: options.transition, clock, details: () => ({ inFlight: this.inFlight }) },
+      options.timings,
+    );
+    this.machine.subscribe((snapshot) => {
+      this.acceptsWork = snapshot.value === 'ready' || snapshot.value === 'busy';
+      options.onState(snapshot.value);
+    });
+  }
+
+  get slots(): number {
+    return this.hello.slots;
+  }
+
+  get inFlight(): number {
+    return this.inFlightTasks.size;
+  }
+
+  get state(): WorkerState {
+    return this.machine.getSnapshot().value;
+  }
+
+  get available(): boolean {
+    return this.acceptsWork;
+  }
+
+  send(event: WorkerEvent): void {
+    this.machine.send(event);
+  }
+
+  hasFunction(functionId: string): boolean {
+    return this.functions.has(functionId);
+  }
+
+  learnFunctions(functionIds: Iterable<string>): void {
+    for (const functionId of functionIds) this.functions.add(functionId);
+  }
+
+  forgetFunctions(functionIds: Iterable<string>): void {
+    for (const functionId of functionIds) this.functions.delete(functionId);
+  }
+
+  /** The same process speaks over a new connection. */
+  rebind(address: Address, hello: WorkerHello): void {
+    this.address = address;
+    this.runSequence = 0;
+    this.functions.clear();
+    this.learnFunctions(hello.functions);
+  }
+
+  heard(): void {
+    this.lastHeardAtMs = this.clock.now();
+    this.machine.send({ type: 'worker.beat', hasWork: this.inFlight > 0 });
+  }
+
+  add(task: InFlight): void {
+    this.inFlightTasks.set(task.taskId, task);
+    if (this.inFlightTasks.size === 1) this.machine.send({ type: 'worker.assigned' });
+  }
+
+  /** Forgets the attempt; undefined when the worker does not have this very attempt. */
+  remove(ref: TaskRef): InFlight | undefined {
+    const task = this.inFlightTasks.get(ref.taskId);
+    if (task?.fence !== ref.fence) return undefined;
+    this.inFlightTasks.delete(ref.taskId);
+    if (this.inFlightTasks.size === 0) this.machine.send({ type: 'worker.idled' });
+    return task;
+  }
+
+  record(dispatcher: string, mode: WorkerRecord['mode']): WorkerRecord {
+    const { slots, pid, pythonVersion, dillVersion } = this.hello;
+    return {
+      name: this.name,
+      state: this.state,
+      dispatcher,
+      mode,
+      slots,
+      running: Math.min(slots, this.inFlight),
+      queued: Math.max(0, this.inFlight - slots),
+      pid,
+      pythonVersion,
+      dillVersion,
+      joinedAtMs: this.joinedAtMs,
+      heartbeatAtMs: this.clock.wallMs() - Math.round(this.clock.now() - this.lastHeardAtMs),
+      functions: this.functions.size,
+    };
+  }
+
+  stop(): void {
+    this.machine.stop();
+  }
+}

@@ -1,0 +1,176 @@
+import type { Address, Bus } from '../bus/bus.js';
+import type { DispatcherMessage, TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type { TaskStore } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Clock } from './clock.js';
+import type { WorkerState, WorkerTimings } from './lifecycles/workerMachine.js';
+import { type InFlight, WorkerConnection } from './workerConnection.js';
+
+export interface WorkerTableOptions {
+  dispatcherId: string;
+  heartbeatMs: number;
+  timings: WorkerTimings;
+}
+
+export interface WorkerTableDeps {
+  store: Pick<TaskStore, 'renew' | 'forgetWorkers'>;
+  workers: Bus<WorkerMessage, DispatcherMessage>;
+  clock: Clock;
+  transition: TransitionLog;
+  onError: (error: unknown) => void;
+  /** Where a worker can go when this dispatcher falls silent. */
+  dispatchers: () => string[];
+  onJoined: () => void;
+  /** The worker is lost, and with it what it had. */
+  onLost: (worker: WorkerConnection, tasks: InFlight[]) => void;
+  /** The worker never got these, or has forgotten them: they have not started. */
+  onNotHeld: (worker: WorkerConnection, tasks: InFlight[]) => void;
+}
+
+/** An order younger than this may still be on its way when a worker says what it holds. */
+const IN_TRANSIT_MS = 3_000;
+
+/** The workers of one dispatcher: who they are, how they join, how they are lost. */
+export class WorkerTable {
+  private readonly byInstance = new Map<string, WorkerConnection>();
+  private readonly byCurrentAddress = new Map<Address, WorkerConnection>();
+  private readonly byUniqueName = new Map<string, WorkerConnection>();
+
+  constructor(
+    private readonly options: WorkerTableOptions,
+    private readonly deps: WorkerTableDeps,
+  ) {}
+
+  all(): Iterable<WorkerConnection> {
+    return this.byInstance.values();
+  }
+
+  *available(): Iterable<WorkerConnection> {
+    for (const worker of this.byInstance.values()) if (worker.available) yield worker;
+  }
+
+  byAddress(address: Address): WorkerConnection | undefined {
+    return this.byCurrentAddress.get(address);
+  }
+
+  byName(name: string): WorkerConnection | undefined {
+    return this.byUniqueName.get(name);
+  }
+
+  inFlightCount(): number {
+    let count = 0;
+    for (const worker of this.byInstance.values()) count += worker.inFlight;
+    return count;
+  }
+
+  tell(name: string, message: DispatcherMessage): void {
+    const worker = this.byUniqueName.get(name);
+    if (worker) this.deps.workers.send(worker.address, message);
+  }
+
+  /**
+   * A worker says what it is and what it holds: a new one, one that comes over from another dispatcher, or a known one whose
+   * connection or orders got lost. What it holds and Redis still grants it is adopted: nothing is run again for a change of
+   * dispatcher. What Redis refuses it must stop. What it was sent and does not hold is given back to the queue.
+   *
+   * Rejects when the store cannot be reached; nothing has changed then, and the worker says hello again.
+   */
+  async join(hello: WorkerHello, address: Address): Promise<void> {
+    const known = this.byInstance.get(hello.instance);
+    const unknownHere = hello.holding.filter(({ taskId, fence }) => known?.inFlightTasks.get(taskId)?.fence !== fence);
+    const name = known?.name ?? this.uniqueName(hello);
+    const granted = await this.deps.store.renew(unknownHere.map((ref) => ({ ...ref, worker: name })));
+
+    const worker = this.byInstance.get(hello.instance) ?? this.add(hello, name, address);
+    const reconnected = worker.address !== address;
+    if (reconnected) {
+      this.byCurrentAddress.delete(worker.address);
+      worker.rebind(address, hello);
+    }
+    this.byCurrentAddress.set(address, worker);
+    const rejected = this.adopt(worker, unknownHere, granted);
+    this.dropNotHeld(worker, hello, reconnected);
+    worker.heard();
+    worker.send({ type: 'worker.joined' });
+    this.deps.workers.send(address, {
+      type: 'welcome',
+      dispatcher: this.options.dispatcherId,
+      heartbeatMs: this.options.heartbeatMs,
+      rejected,
+      dispatchers: this.deps.dispatchers(),
+    });
+    this.deps.onJoined();
+  }
+
+  /** It said goodbye. Returns what it still had, which should be nothing. */
+  leave(worker: WorkerConnection): InFlight[] {
+    const tasks = this.forget(worker);
+    worker.send({ type: 'worker.left' });
+    void this.deps.store.forgetWorkers([worker.name]).catch(this.deps.onError);
+    return tasks;
+  }
+
+  /** Somebody says that a worker is lost: believed only when it has been silent here as well. */
+  reportedLost(name: string): void {
+    const worker = this.byUniqueName.get(name);
+    if (!worker) return;
+    const silentMs = this.deps.clock.now() - worker.lastHeardAtMs;
+    if (silentMs >= this.options.timings.suspectAfterMs) worker.send({ type: 'worker.lost' });
+  }
+
+  stop(): void {
+    for (const worker of this.byInstance.values()) worker.stop();
+  }
+
+  private add(hello: WorkerHello, name: string, address: Address): WorkerConnection {
+    const worker: WorkerConnection = new WorkerConnection(hello, name, address, this.deps.clock, {
+      transition: this.deps.transition,
+      timings: this.options.timings,
+      onState: (state) => {
+        this.onState(worker, state);
+      },
+    });
+    this.byInstance.set(hello.instance, worker);
+    this.byUniqueName.set(name, worker);
+    return worker;
+  }
+
+  private onState(worker: WorkerConnection, state: WorkerState): void {
+    if (state === 'lost') this.deps.onLost(worker, this.forget(worker));
+  }
+
+  private forget(worker: WorkerConnection): InFlight[] {
+    this.byInstance.delete(worker.hello.instance);
+    this.byUniqueName.delete(worker.name);
+    this.byCurrentAddress.delete(worker.address);
+    const tasks = [...worker.inFlightTasks.values()];
+    worker.inFlightTasks.clear();
+    return tasks;
+  }
+
+  private adopt(worker: WorkerConnection, refs: TaskRef[], granted: boolean[]): TaskRef[] {
+    const now = this.deps.clock.now();
+    refs.forEach((ref, index) => {
+      if (!granted[index]) return;
+      const attempt = Number.parseInt(ref.fence, 10);
+      worker.add({ ...ref, functionId: '', attempt, maxAttempts: 0, sequence: 0, sentAtMs: now, renewedAtMs: now });
+    });
+    return refs.filter((_, index) => !granted[index]);
+  }
+
+  /** Orders sent over a connection that is gone are lost; over the present one they may still be on their way. */
+  private dropNotHeld(worker: WorkerConnection, hello: WorkerHello, reconnected: boolean): void {
+    const held = new Set(hello.holding.map(({ taskId, fence }) => `${taskId} ${fence}`));
+    const overdue = this.deps.clock.now() - IN_TRANSIT_MS;
+    const lost = [...worker.inFlightTasks.values()].filter(({ taskId, fence, sequence, sentAtMs }) => {
+      if (held.has(`${taskId} ${fence}`)) return false;
+      return reconnected || sequence <= hello.lastRun || sentAtMs < overdue;
+    });
+    for (const task of lost) worker.remove(task);
+    if (lost.length > 0) this.deps.onNotHeld(worker, lost);
+  }
+
+  private uniqueName({ name, instance }: WorkerHello): string {
+    return this.byUniqueName.has(name) ? `${name}-${instance.slice(0, 8)}` : name;
+  }
+}
