@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { buildApp } from '../api/app.js';
+import { SettledTasks } from '../api/settledTasks.js';
+import type { Config } from '../bus/config.js';
+import { PACKAGE_ROOT } from '../bus/packageRoot.js';
+import { type Component, runComponent, type Serving } from './component.js';
+import { StartError } from './startError.js';
+
+/** The API process. */
+export function runApi(config: Config): Promise<void> {
+  return runComponent('api', config, async (component) => {
+    const store = await component.openStore();
+    const control = await component.openControl(['tasks.settled']);
+    const settled = new SettledTasks({ store });
+    control.listen((message) => {
+      if (message.type === 'tasks.settled') settled.onSettled(message.tasks);
+    });
+    const app = await buildApp({
+      store,
+      settled,
+      announceQueued: (count) => {
+        control.send('tasks.queued', { type: 'tasks.queued', count });
+      },
+      announceCancelled: (tasks) => {
+        control.send('tasks.cancelled', { type: 'tasks.cancelled', tasks });
+      },
+      transition: component.transition,
+      log: component.log,
+      config,
+      isReady: () => ({ redis: !component.isAway('redis'), nats: !component.isAway('nats') }),
+      isDraining: () => component.isDraining(),
+      version: version(),
+    });
+    return listen(component, config, app);
+  });
+}
+
+async function listen({ log }: Component, config: Config, app: Awaited<ReturnType<typeof buildApp>>): Promise<Serving> {
+  try {
+    await app.listen({ host: config.apiHost, port: config.apiPort });
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'the port is taken' : String(cause);
+    const where = `${config.apiHost}:${config.apiPort}`;
+    throw new StartError(`The API cannot listen on ${where}: ${reason}. Choose another one with API_PORT.`, { cause });
+  }
+  const { port } = app.server.address() as AddressInfo;
+  const address = `http://${config.apiHost}:${port}`;
+  log.info({ address }, 'serving');
+  return { address, drain: () => app.close() };
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+}

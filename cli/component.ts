@@ -1,0 +1,181 @@
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import type { Actor } from 'xstate';
+import type { Config } from '../bus/config.js';
+import type { ComponentKind, ControlTopic } from '../bus/controlMessages.js';
+import { PlatformError } from '../bus/errors.js';
+import { openLog } from '../bus/log.js';
+import { NatsBus } from '../bus/natsBus.js';
+import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
+import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
+import type { TaskStore } from '../bus/taskStore.js';
+import { type TransitionLog, transitionLog } from '../bus/transitionLog.js';
+import { every, systemClock } from '../actors/clock.js';
+import { componentMachine } from '../actors/lifecycles/componentMachine.js';
+import { runMachine } from '../actors/lifecycles/runMachine.js';
+import type { WorkerTimings } from '../actors/lifecycles/workerMachine.js';
+import { onStopSignals } from './stopSignals.js';
+
+/** How long a component waits for Redis and NATS at its start, before it serves without them. */
+const CONNECT_WAIT_MS = 3_000;
+/** Beyond the grace that a component gives itself to drain. */
+const CLOSE_MARGIN_MS = 2_000;
+
+/** What a component has served when it is told to stop. */
+export interface Serving {
+  /** Where others reach it. */
+  address?: string;
+  /** Takes nothing new, finishes what it has, at most `graceMs`, and lets go of everything. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** What every process of the platform has: a name, a log, a lifecycle machine, and the means to say what it misses. */
+export interface Component {
+  readonly id: string;
+  readonly log: Logger;
+  readonly transition: TransitionLog;
+  readonly onError: (error: unknown) => void;
+  /** Events for one dependency: they move the machine between running and degraded. */
+  dependency(name: string): DependencyEvents;
+  isAway(name: string): boolean;
+  isDraining(): boolean;
+  /** As if the process had been told to stop. */
+  requestStop(): void;
+  openStore(): Promise<TaskStore>;
+  openControl(topics: readonly ControlTopic[]): Promise<NatsBus>;
+}
+
+export const workerTimings = (config: Config): WorkerTimings => ({
+  // Half an interval more: a heartbeat that is merely late has not been missed.
+  suspectAfterMs: (config.suspectAfterMissed + 0.5) * config.heartbeatMs,
+  lostAfterMs: (config.lostAfterMissed + 0.5) * config.heartbeatMs,
+});
+
+/**
+ * The life of one process: starts serving, says that it is ready, sends heartbeats, waits to be told to stop, drains, leaves. A
+ * second request to stop ends it at once. Resolves when all is closed.
+ */
+export async function runComponent(
+  kind: ComponentKind,
+  config: Config,
+  serve: (component: Component) => Promise<Serving>,
+  id = `${hostname()}-${process.pid}`,
+): Promise<void> {
+  process.title = `mpcsfaas ${kind} ${id}`;
+  const colour = process.stdout.isTTY;
+  const { log, flush } = openLog({ level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } });
+  const transition = transitionLog(log);
+  const machine: Actor<typeof componentMachine> = runMachine(componentMachine, {
+    machine: 'component',
+    id: `${kind} ${id}`,
+    transition,
+    clock: systemClock,
+    details: () => ({ away: machine.getSnapshot().context.away.join(',') || undefined }),
+  });
+  const onError = errorReporter(log);
+  exitOnFault(log, flush);
+
+  let requestStop: () => void = () => undefined;
+  const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
+  onStopSignals(requestStop, () => {
+    process.exit(1);
+  });
+
+  const stores: TaskStore[] = [];
+  let control: NatsBus | undefined;
+  const component: Component = {
+    id,
+    log,
+    transition,
+    onError,
+    dependency: (dependency) => ({
+      lost: (reason) => {
+        log.warn({ dependency, reason }, `${dependency} is away`);
+        machine.send({ type: 'dependency.lost', dependency });
+      },
+      restored: () => {
+        log.info({ dependency }, `${dependency} is back`);
+        machine.send({ type: 'dependency.restored', dependency });
+      },
+    }),
+    isAway: (name) => machine.getSnapshot().context.away.includes(name),
+    isDraining: () => machine.getSnapshot().value === 'draining',
+    requestStop: () => {
+      requestStop();
+    },
+    openStore: async () => {
+      const redis = connectRedis(config.redisUrl, component.dependency('redis'));
+      const { shards, leaseMs, resultTtlSeconds } = config;
+      const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds });
+      stores.push(store);
+      await waitFor(() => redis.status === 'ready');
+      return store;
+    },
+    openControl: async (topics) => {
+      const events = component.dependency('nats');
+      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics, events, onError });
+      control = bus;
+      await waitFor(() => bus.connected);
+      return bus;
+    },
+  };
+
+  const close = async (): Promise<void> => {
+    control?.send('component.stopped', { type: 'component.stopped', kind, id });
+    await control?.close();
+    for (const store of stores) await store.close();
+    await flush();
+  };
+
+  let serving: Serving;
+  try {
+    serving = await serve(component);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  machine.send({ type: 'component.started' });
+  if (process.connected) process.send?.({ type: 'ready', address: serving.address });
+  const stopBeats = every(systemClock, config.heartbeatMs, () => {
+    const state = machine.getSnapshot().value;
+    const { address } = serving;
+    control?.send('component.heartbeat', { type: 'component.heartbeat', kind, id, state, ...(address && { address }) });
+  });
+
+  await stopRequested;
+  machine.send({ type: 'component.draining' });
+  await bounded(serving.drain(config.shutdownGraceMs), config.shutdownGraceMs + CLOSE_MARGIN_MS, onError);
+  stopBeats();
+  machine.send({ type: 'component.stopped' });
+  await close();
+}
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + CONNECT_WAIT_MS;
+  while (!condition() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+async function bounded(work: Promise<void>, limitMs: number, onError: (error: unknown) => void): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work.catch(onError), limit]);
+  clearTimeout(timer);
+}
+
+/** A dependency that is away is in the log once, through the machine; each call that fails for it need not be. */
+function errorReporter(log: Logger): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof PlatformError && error.code === 'STORE_UNAVAILABLE') log.debug({ err: error }, error.message);
+    else log.error({ err: error }, error instanceof Error ? error.message : String(error));
+  };
+}
+
+/** A fault of ours leaves the process in an unknown state: it ends, loudly, and whoever supervises it starts another. */
+function exitOnFault(log: Logger, flush: () => Promise<void>): void {
+  const fault = (error: unknown): void => {
+    log.fatal({ err: error }, 'a fault of the platform; this process ends');
+    void flush().then(() => process.exit(1));
+  };
+  process.on('uncaughtException', fault);
+  process.on('unhandledRejection', fault);
+}

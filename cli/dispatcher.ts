@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { systemClock } from '../actors/clock.js';
+import { Dispatcher } from '../actors/dispatcher.js';
+import type { WorkerSupervisor } from '../actors/workerSupervisor.js';
+import { type Bus, DISPATCHER } from '../bus/bus.js';
+import { dispatcherCodec, workerCodec } from '../bus/codec.js';
+import type { Config } from '../bus/config.js';
+import { MemoryHub } from '../bus/memoryBus.js';
+import type { DispatcherMessage, WorkerMessage } from '../bus/messages.js';
+import { PullRouterBus } from '../bus/zeromq/pullBus.js';
+import { PushRouterBus } from '../bus/zeromq/pushBus.js';
+import { type Component, runComponent, type Serving, workerTimings } from './component.js';
+import { StartError } from './startError.js';
+import { createSupervisor } from './worker.js';
+
+const FUNCTION_CACHE_BYTES = 128 * 1024 * 1024;
+
+/** The dispatcher process; in local mode the worker's supervisor and its Python processes are in it as well. */
+export function runDispatcher(config: Config): Promise<void> {
+  return runComponent('dispatcher', config, (component) =>
+    config.mode === 'local' ? serveLocal(component, config) : serveWorkers(component, config),
+  );
+}
+
+async function serveWorkers(component: Component, config: Config): Promise<Serving> {
+  const router = await bindRouter(component, config);
+  const dispatcher = await startDispatcher(component, config, router);
+  const address = reachableAddress(router.endpoint);
+  component.log.info({ address, mode: config.mode }, 'waiting for workers');
+  return {
+    address,
+    drain: async (graceMs) => {
+      await dispatcher.stop(graceMs);
+      await router.close();
+    },
+  };
+}
+
+async function serveLocal(component: Component, config: Config): Promise<Serving> {
+  const hub = new MemoryHub(component.onError);
+  const dispatcher = await startDispatcher(component, config, hub.endpoint(DISPATCHER));
+  const supervisor: WorkerSupervisor = createSupervisor(component, config, {
+    urls: ['local'],
+    connect: () => hub.endpoint(`w-${randomUUID()}`),
+  });
+  await supervisor.start();
+  return {
+    drain: async (graceMs) => {
+      await supervisor.drain(graceMs);
+      await dispatcher.stop(graceMs);
+    },
+  };
+}
+
+async function startDispatcher(
+  component: Component,
+  config: Config,
+  workers: Bus<WorkerMessage, DispatcherMessage>,
+): Promise<Dispatcher> {
+  const store = await component.openStore();
+  const control = await component.openControl([
+    'tasks.queued',
+    'tasks.cancelled',
+    'worker.lost',
+    'worker.drain',
+    'component.heartbeat',
+    'component.stopped',
+  ]);
+  const { transition, onError } = component;
+  const dispatcher = new Dispatcher(
+    {
+      id: component.id,
+      mode: config.mode,
+      heartbeatMs: config.heartbeatMs,
+      leaseMs: config.leaseMs,
+      pollMs: config.pollMs,
+      timings: workerTimings(config),
+      functionCacheBytes: FUNCTION_CACHE_BYTES,
+    },
+    { store, workers, control, clock: systemClock, transition, onError },
+  );
+  dispatcher.start();
+  return dispatcher;
+}
+
+type RouterBus = PushRouterBus<WorkerMessage, DispatcherMessage> | PullRouterBus<WorkerMessage, DispatcherMessage>;
+
+async function bindRouter({ onError }: Component, config: Config): Promise<RouterBus> {
+  const endpoint = `tcp://${config.dispatcherHost}:${config.dispatcherPort || '*'}`;
+  const options = { incoming: workerCodec, outgoing: dispatcherCodec, onError };
+  try {
+    return await (config.mode === 'pull' ? PullRouterBus.bind(endpoint, options) : PushRouterBus.bind(endpoint, options));
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new StartError(
+      `The dispatcher cannot listen on ${endpoint} (${reason}); choose another port with -p or DISPATCHER_PORT.`,
+      { cause },
+    );
+  }
+}
+
+/** Bound to all addresses, it is reached by the machine's name. */
+const reachableAddress = (endpoint: string): string => endpoint.replace('://0.0.0.0:', `://${hostname()}:`);
