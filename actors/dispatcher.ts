@@ -4,11 +4,11 @@ import type { DispatcherMessage, TaskRef, TaskResult, WorkerHello, WorkerMessage
 import { OneWriter } from '../bus/oneWriter.js';
 import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
 import { FunctionCache } from './functionCache.js';
 import { LeaseKeeper } from './leaseKeeper.js';
 import type { WorkerTimings } from './lifecycles/workerMachine.js';
-import { creditOf, place, prefetchPerSlot } from './placement.js';
 import { RunTimes } from './runTimes.js';
 import { Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection } from './workerConnection.js';
@@ -37,14 +37,12 @@ export interface DispatcherDeps {
   onError: (error: unknown) => void;
 }
 
-/** Most tasks of one claim: what Redis hands over in well under a millisecond. */
-const MAX_CLAIM = 256;
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_UNSETTLED = 5_000;
 /** An order that a worker has not confirmed for so long was lost on the way. */
 const ORDER_LOST_MS = 3_000;
-/** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
-const TAKE_BACK_AFTER_MS = 20;
+/** Attempts given back with one call of the store. */
+const MAX_RELEASES = 256;
 /** Another dispatcher that has been silent for so long is no place to send workers to. */
 const DISPATCHER_FORGOTTEN_MS = 10_000;
 
@@ -54,36 +52,32 @@ const DISPATCHER_FORGOTTEN_MS = 10_000;
  * It holds nothing that Redis and the workers do not have as well: when it dies, workers keep running and hold their results
  * until another dispatcher, or its successor, has adopted them (`WorkerTable.join`).
  *
- * It claims only what its workers have credit for, so a task waits in Redis, where every dispatcher can get it. Claims follow one
- * another while there is work and credit; else a nudge, a result, or the poll timer wakes the loop.
+ * This class is the switchboard: messages of workers, control events and time come in here and go on to whom they concern, the
+ * claim loop (tasks to workers), the settler (results to Redis), the worker table and the lease keeper.
  */
 export class Dispatcher {
   readonly settler: Settler;
   readonly table: WorkerTable;
   private readonly runTimes = new RunTimes();
-  private readonly functions: FunctionCache;
+  private readonly claims: ClaimLoop;
   private readonly leases: LeaseKeeper;
   private readonly releases: OneWriter<TaskRef & { worker: string }>;
   private readonly otherDispatchers = new Map<string, { url: string; heardAtMs: number }>();
   private readonly stops: (() => void)[] = [];
-  private claiming = false;
-  private claimAgain = false;
   private draining = false;
-  private rebalancing = false;
 
   constructor(
     private readonly options: DispatcherOptions,
     private readonly deps: DispatcherDeps,
   ) {
     const { store, clock, transition, onError } = deps;
-    this.functions = new FunctionCache(store, options.functionCacheBytes);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
       {
         ...deps,
         dispatchers: () => this.knownDispatchers(),
         onJoined: () => {
-          this.wake();
+          this.claims.wake();
         },
         onLost: (worker, tasks) => {
           this.interrupt(worker, tasks);
@@ -105,7 +99,7 @@ export class Dispatcher {
         this.table.tell(worker, { type: 'acknowledge', settled });
       },
       requeued: () => {
-        this.wake();
+        this.claims.wake();
       },
     });
     this.leases = new LeaseKeeper(options.leaseMs, this.table, {
@@ -116,7 +110,19 @@ export class Dispatcher {
         deps.workers.send(worker.address, { type: 'abort', tasks });
       },
     });
-    this.releases = new OneWriter((batch) => this.giveBack(batch), { maxItems: MAX_CLAIM, onError });
+    this.releases = new OneWriter((batch) => this.giveBack(batch), { maxItems: MAX_RELEASES, onError });
+    this.claims = new ClaimLoop(options.id, this.table, {
+      ...deps,
+      functions: new FunctionCache(store, options.functionCacheBytes),
+      runTimes: this.runTimes,
+      mayClaim: () => !this.draining && this.settler.pending <= MAX_UNSETTLED,
+      release: (worker, tasks) => {
+        this.release(worker, tasks);
+      },
+      failWithoutFunction: (tasks) => {
+        this.failWithoutFunction(tasks);
+      },
+    });
   }
 
   start(): void {
@@ -127,13 +133,17 @@ export class Dispatcher {
     control.listen((message) => {
       this.onControl(message);
     });
-    this.stops.push(every(clock, this.options.pollMs, () => void this.claim()));
+    this.stops.push(
+      every(clock, this.options.pollMs, () => {
+        this.claims.wake();
+      }),
+    );
     this.stops.push(
       every(clock, this.options.heartbeatMs, () => {
         this.beat();
       }),
     );
-    this.wake();
+    this.claims.wake();
   }
 
   /**
@@ -177,7 +187,7 @@ export class Dispatcher {
         this.onResults(worker, message.results);
         break;
       case 'functionsMissing':
-        void this.sendFunctions(worker, message.functionIds);
+        void this.claims.sendFunctions(worker, message.functionIds);
         break;
       case 'draining':
         worker.send({ type: 'worker.draining' });
@@ -194,7 +204,7 @@ export class Dispatcher {
   private onControl(message: ControlMessage): void {
     switch (message.type) {
       case 'tasks.queued':
-        this.wake();
+        this.claims.wake();
         break;
       case 'tasks.cancelled':
         this.abort(message.tasks);
@@ -231,117 +241,6 @@ export class Dispatcher {
     }
   }
 
-  // --- from the queue to the workers
-
-  private wake(): void {
-    void this.claim();
-  }
-
-  private async claim(): Promise<void> {
-    if (this.claiming) {
-      this.claimAgain = true;
-      return;
-    }
-    this.claiming = true;
-    try {
-      do {
-        this.claimAgain = false;
-        const limit = Math.min(this.credit(), MAX_CLAIM);
-        if (limit === 0 || this.draining || this.settler.pending > MAX_UNSETTLED) break;
-        const { claimed, promoted } = await this.deps.store.claim(this.options.id, limit);
-        for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
-        if (claimed.length > 0) await this.give(claimed);
-        if (claimed.length < limit) this.scheduleRebalance();
-        else this.claimAgain = true;
-      } while (this.claimAgain);
-    } catch (error) {
-      this.deps.onError(error); // The store is away; the poll timer tries again.
-    } finally {
-      this.claiming = false;
-    }
-  }
-
-  private credit(): number {
-    const prefetch = prefetchPerSlot(this.runTimes.recent);
-    let credit = 0;
-    for (const worker of this.table.available()) credit += creditOf(worker, prefetch);
-    return credit;
-  }
-
-  private async give(tasks: ClaimedTask[]): Promise<void> {
-    const prefetch = prefetchPerSlot(this.runTimes.recent);
-    const { placed, unplaced } = place(tasks, [...this.table.available()], prefetch);
-    for (const [worker, own] of placed) await this.sendRun(worker, own);
-    // Workers left between claim and placement.
-    if (unplaced.length > 0) this.release(undefined, unplaced);
-  }
-
-  private async sendRun(worker: WorkerConnection, tasks: ClaimedTask[]): Promise<void> {
-    const unknown = [...new Set(tasks.map(({ functionId }) => functionId))].filter((id) => !worker.hasFunction(id));
-    let bodies = new Map<string, Buffer>();
-    try {
-      if (unknown.length > 0) bodies = await this.functions.load(unknown);
-    } catch (error) {
-      this.deps.onError(error);
-      this.release(worker, tasks);
-      return;
-    }
-    worker.learnFunctions(bodies.keys());
-    const orders = tasks.filter(({ functionId }) => worker.hasFunction(functionId));
-    if (orders.length < tasks.length) this.failWithoutFunction(tasks.filter(({ functionId }) => !worker.hasFunction(functionId)));
-
-    const now = this.deps.clock.now();
-    const sequence = ++worker.runSequence;
-    worker.lastRunSentAtMs = now;
-    for (const { taskId, fence, functionId, attempt, maxAttempts } of orders) {
-      worker.add({ taskId, fence, functionId, attempt, maxAttempts, sequence, sentAtMs: now, renewedAtMs: now });
-      this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
-    }
-    const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
-    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
-  }
-
-  private async sendFunctions(worker: WorkerConnection, functionIds: string[]): Promise<void> {
-    try {
-      const bodies = await this.functions.load(functionIds);
-      const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
-      this.deps.workers.send(worker.address, { type: 'functions', functions });
-    } catch (error) {
-      this.deps.onError(error); // The worker asks again.
-    }
-  }
-
-  /** Takes waiting tasks back from busy workers when another has a free slot and the queue is empty. */
-  private scheduleRebalance(): void {
-    if (this.rebalancing || !this.unbalanced()) return;
-    this.rebalancing = true;
-    this.deps.clock.setTimeout(() => {
-      this.rebalancing = false;
-      let free = this.freeSlots();
-      const overdue = this.deps.clock.now() - TAKE_BACK_AFTER_MS;
-      for (const worker of this.table.available()) {
-        const waiting = worker.inFlight - worker.slots;
-        if (free === 0 || waiting <= 0 || worker.lastRunSentAtMs > overdue) continue;
-        const limit = Math.min(free, waiting);
-        this.deps.workers.send(worker.address, { type: 'takeBack', limit });
-        free -= limit;
-      }
-      this.scheduleRebalance();
-    }, TAKE_BACK_AFTER_MS);
-  }
-
-  private unbalanced(): boolean {
-    return this.freeSlots() > 0 && [...this.table.available()].some((worker) => worker.inFlight > worker.slots);
-  }
-
-  private freeSlots(): number {
-    let free = 0;
-    for (const worker of this.table.available()) free += Math.max(0, worker.slots - worker.inFlight);
-    return free;
-  }
-
-  // --- from the workers to Redis
-
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
     const released: TaskRef[] = [];
     for (const result of results) {
@@ -356,7 +255,7 @@ export class Dispatcher {
       this.settler.push({ ...result, event, retryDelayMs: 0, worker: worker.name });
     }
     if (released.length > 0) this.release(worker, released);
-    this.wake();
+    this.claims.wake();
   }
 
   private interrupt(worker: WorkerConnection, tasks: InFlight[]): void {
@@ -383,7 +282,7 @@ export class Dispatcher {
     });
     for (const [worker, settled] of byWorker) this.table.tell(worker, { type: 'acknowledge', settled });
     if (this.draining) this.deps.control.send('tasks.queued', { type: 'tasks.queued', count: batch.length });
-    this.wake();
+    this.claims.wake();
   }
 
   private abort(tasks: TaskRef[]): void {
@@ -391,10 +290,8 @@ export class Dispatcher {
       const own = tasks.filter((ref) => worker.remove(ref) !== undefined);
       if (own.length > 0) this.deps.workers.send(worker.address, { type: 'abort', tasks: own });
     }
-    this.wake();
+    this.claims.wake();
   }
-
-  // --- time
 
   private onHeartbeat(worker: WorkerConnection, lastRun: number): void {
     this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.knownDispatchers() });

@@ -26,8 +26,11 @@ export interface InFlight extends TaskRef {
  */
 export class WorkerConnection implements Candidate {
   readonly inFlightTasks = new Map<string, InFlight>();
-  /** Sequence of the last `run` sent over the present address. */
-  runSequence = 0;
+  /**
+   * Sequence of the last `run` sent over the present address. Counted on from what the worker says it has seen, perhaps from a
+   * dispatcher before this one, so that a hello that was under way at the time cannot pass for news of later orders.
+   */
+  runSequence: number;
   lastRunSentAtMs = 0;
   lastHeardAtMs: number;
   /** Takes part in placement: reconciled, not draining, not suspect. */
@@ -44,6 +47,7 @@ export class WorkerConnection implements Candidate {
     private readonly clock: Clock,
     options: { transition: TransitionLog; timings: WorkerTimings; onState: (state: WorkerState) => void },
   ) {
+    this.runSequence = hello.lastRun;
     this.lastHeardAtMs = clock.now();
     this.joinedAtMs = clock.wallMs();
     for (const functionId of hello.functions) this.functions.add(functionId);
@@ -93,7 +97,7 @@ export class WorkerConnection implements Candidate {
   /** The same process speaks over a new connection. */
   rebind(address: Address, hello: WorkerHello): void {
     this.address = address;
-    this.runSequence = 0;
+    this.runSequence = hello.lastRun;
     this.functions.clear();
     this.learnFunctions(hello.functions);
   }

@@ -1,6 +1,7 @@
-import { type Bus, DISPATCHER } from '../bus/bus.js';
-import type { DispatcherMessage, Failure, TaskOrder, TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
-import { type Clock, every } from './clock.js';
+import type { Bus } from '../bus/bus.js';
+import type { DispatcherMessage, Failure, TaskOrder, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type { Clock } from './clock.js';
+import { DispatcherLink, type WorkMessage } from './dispatcherLink.js';
 import type { ProcessPool, RuntimeInfo } from './processPool.js';
 
 export interface WorkerSupervisorOptions {
@@ -25,8 +26,6 @@ export interface WorkerSupervisorDeps {
   onError: (error: unknown) => void;
 }
 
-/** A dispatcher that has been silent for so many heartbeats is given up for another one, or for a new connection. */
-const SILENT_HEARTBEATS = 4;
 /** A result that is not acknowledged after so many heartbeats is sent again. */
 const RESEND_HEARTBEATS = 3;
 /** What orders wait for a function body that does not come: they are given back. */
@@ -41,18 +40,11 @@ interface Held {
  * Runs what a dispatcher orders on its process pool, and answers for it: a result is held, and sent again, until a dispatcher
  * acknowledges that it is in Redis. It neither knows Redis nor NATS.
  *
- * It is connected (welcomed by a dispatcher), or looking for one: then it goes on running what it has, says hello every heartbeat,
- * and after a while turns to the next dispatcher it knows. A hello names everything it holds; what the dispatcher then rejects is
- * no longer its own and is stopped.
+ * While its link is looking for a dispatcher it goes on running what it has. A hello names everything it holds; what the dispatcher
+ * then rejects is no longer its own and is stopped.
  */
 export class WorkerSupervisor {
-  private bus: Bus<DispatcherMessage, WorkerMessage> | undefined;
-  private url: string;
-  private readonly urls: Set<string>;
-  private welcomed = false;
-  private reportedAway = false;
-  private lastHeardAtMs: number;
-  private lastRun = 0;
+  private readonly link: DispatcherLink;
   private draining = false;
   private stopped = false;
   private info: RuntimeInfo = { pythonVersion: '', dillVersion: '' };
@@ -61,16 +53,30 @@ export class WorkerSupervisor {
   /** Ended, not acknowledged, by task id. */
   private readonly held = new Map<string, Held>();
   private readonly waitingForFunction = new Map<string, { orders: TaskOrder[]; sinceMs: number }>();
-  private stopTicking: () => void = () => undefined;
 
   constructor(
     private readonly options: WorkerSupervisorOptions,
     private readonly deps: WorkerSupervisorDeps,
   ) {
-    this.urls = new Set(options.urls);
-    this.url = options.urls[0] ?? '';
-    this.lastHeardAtMs = deps.clock.now();
-    deps.pool.onResults = (results) => {
+    const { pool, connect, clock, onConnected, onError } = deps;
+    this.link = new DispatcherLink(options, {
+      connect,
+      clock,
+      onConnected,
+      onError,
+      hello: () => this.hello(),
+      load: () => pool.load(),
+      onWelcome: (rejected) => {
+        this.onWelcome(rejected);
+      },
+      onMessage: (message) => {
+        this.onMessage(message);
+      },
+      onBeat: () => {
+        this.onBeat();
+      },
+    });
+    pool.onResults = (results) => {
       this.onFinished(results);
     };
   }
@@ -78,11 +84,7 @@ export class WorkerSupervisor {
   /** Starts the processes, then connects. Rejects with a sentence for people when Python cannot run. */
   async start(): Promise<void> {
     this.info = await this.deps.pool.start();
-    if (this.stopped) return;
-    this.connect(this.url);
-    this.stopTicking = every(this.deps.clock, this.options.heartbeatMs, () => {
-      this.tick();
-    });
+    if (!this.stopped) this.link.open();
   }
 
   /** Attempts it answers for: running, waiting, or ended and not acknowledged. */
@@ -98,13 +100,13 @@ export class WorkerSupervisor {
     if (this.draining) return;
     this.draining = true;
     const { clock, pool } = this.deps;
-    this.send({ type: 'draining' });
+    this.link.send({ type: 'draining' });
     this.giveBack(pool.takeBack(Number.MAX_SAFE_INTEGER));
     await this.until(() => this.orders.size === 0, clock.now() + graceMs);
     const stopped = pool.stop(Math.min(graceMs, 1_000));
     this.onFinished([...this.orders].map(([taskId, fence]) => emptyResult({ taskId, fence }, 'interrupted', STOPPED)));
-    if (this.welcomed) await this.until(() => this.held.size === 0, clock.now() + 2_000);
-    this.send({ type: 'goodbye' });
+    if (this.link.welcomed) await this.until(() => this.held.size === 0, clock.now() + 2_000);
+    this.link.send({ type: 'goodbye' });
     await stopped;
     await this.close();
   }
@@ -118,8 +120,7 @@ export class WorkerSupervisor {
 
   private async close(): Promise<void> {
     this.stopped = true;
-    this.stopTicking();
-    await this.bus?.close();
+    await this.link.close();
   }
 
   private until(condition: () => boolean, deadlineMs: number): Promise<void> {
@@ -132,88 +133,28 @@ export class WorkerSupervisor {
     });
   }
 
-  // --- the connection
-
-  private connect(url: string): void {
-    const previous = this.bus;
-    if (previous) void previous.close().catch(this.deps.onError);
-    this.url = url;
-    this.welcomed = false;
-    this.lastRun = 0;
-    this.lastHeardAtMs = this.deps.clock.now();
-    const bus = this.deps.connect(url);
-    this.bus = bus;
-    bus.listen((message) => {
-      if (this.bus === bus) this.onMessage(message);
-    });
-    this.sayHello();
+  private hello(): Omit<WorkerHello, 'lastRun'> {
+    const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
+    for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
+    const { name, instance, pid } = this.options;
+    return { name, instance, pid, slots: this.deps.pool.slots, ...this.info, holding, functions: this.deps.pool.functionIds() };
   }
 
-  private tick(): void {
-    const { clock } = this.deps;
-    const silentMs = clock.now() - this.lastHeardAtMs;
-    if (silentMs > SILENT_HEARTBEATS * this.options.heartbeatMs) {
-      this.reportAway();
-      this.connect(this.nextUrl());
-      return;
-    }
-    if (!this.welcomed) {
-      this.sayHello();
-      return;
-    }
-    const load = this.deps.pool.load();
-    this.send({ type: 'heartbeat', lastRun: this.lastRun, running: load.running, queued: load.queued });
-    const resendBefore = clock.now() - RESEND_HEARTBEATS * this.options.heartbeatMs;
-    this.report([...this.held.values()].filter(({ sentAtMs }) => sentAtMs < resendBefore));
+  private onWelcome(rejected: TaskRef[]): void {
+    this.abort(rejected);
+    if (this.draining) this.link.send({ type: 'draining' });
+    this.report([...this.held.values()]);
+  }
+
+  private onBeat(): void {
+    const before = this.deps.clock.now() - RESEND_HEARTBEATS * this.options.heartbeatMs;
+    this.report([...this.held.values()].filter(({ sentAtMs }) => sentAtMs < before));
     this.expireWaiting();
   }
 
-  private nextUrl(): string {
-    const urls = [...this.urls];
-    return urls[(urls.indexOf(this.url) + 1) % urls.length] ?? this.url;
-  }
-
-  private reportAway(): void {
-    if (this.reportedAway) return;
-    this.reportedAway = true;
-    this.deps.onConnected(false, this.url);
-  }
-
-  private sayHello(): void {
-    const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
-    for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
-    this.send({
-      type: 'hello',
-      name: this.options.name,
-      instance: this.options.instance,
-      slots: this.deps.pool.slots,
-      pid: this.options.pid,
-      ...this.info,
-      holding,
-      lastRun: this.lastRun,
-      functions: this.deps.pool.functionIds(),
-    });
-    if (this.draining) this.send({ type: 'draining' });
-  }
-
-  private send(message: WorkerMessage): void {
-    this.bus?.send(DISPATCHER, message);
-  }
-
-  private onMessage(message: DispatcherMessage): void {
-    this.lastHeardAtMs = this.deps.clock.now();
+  private onMessage(message: WorkMessage): void {
     switch (message.type) {
-      case 'welcome':
-        this.onWelcome(message.rejected, message.dispatchers);
-        break;
-      case 'sayHello':
-        this.sayHello();
-        break;
-      case 'heartbeat':
-        for (const url of message.dispatchers) this.urls.add(url);
-        break;
       case 'run':
-        this.lastRun = message.sequence;
         this.addFunctions(message.functions);
         this.accept(message.orders);
         break;
@@ -238,18 +179,6 @@ export class WorkerSupervisor {
         message satisfies never;
     }
   }
-
-  private onWelcome(rejected: TaskRef[], dispatchers: string[]): void {
-    for (const url of dispatchers) this.urls.add(url);
-    this.abort(rejected);
-    if (this.welcomed) return;
-    this.welcomed = true;
-    this.reportedAway = false;
-    this.deps.onConnected(true, this.url);
-    this.report([...this.held.values()]);
-  }
-
-  // --- work
 
   private addFunctions(functions: { functionId: string; body: Buffer }[]): void {
     for (const { functionId, body } of functions) {
@@ -287,7 +216,7 @@ export class WorkerSupervisor {
       if (waiting) waiting.orders.push(order);
       else this.waitingForFunction.set(order.functionId, { orders: [order], sinceMs: this.deps.clock.now() });
     }
-    this.send({ type: 'functionsMissing', functionIds: [...this.waitingForFunction.keys()] });
+    this.link.send({ type: 'functionsMissing', functionIds: [...this.waitingForFunction.keys()] });
   }
 
   private expireWaiting(): void {
@@ -299,7 +228,7 @@ export class WorkerSupervisor {
       this.giveBack(orders);
     }
     if (this.waitingForFunction.size > 0) {
-      this.send({ type: 'functionsMissing', functionIds: [...this.waitingForFunction.keys()] });
+      this.link.send({ type: 'functionsMissing', functionIds: [...this.waitingForFunction.keys()] });
     }
   }
 
@@ -317,10 +246,10 @@ export class WorkerSupervisor {
   }
 
   private report(held: Held[]): void {
-    if (held.length === 0 || !this.welcomed) return;
+    if (held.length === 0 || !this.link.welcomed) return;
     const now = this.deps.clock.now();
     for (const entry of held) entry.sentAtMs = now;
-    this.send({ type: 'results', results: held.map(({ result }) => result) });
+    this.link.send({ type: 'results', results: held.map(({ result }) => result) });
   }
 
   private giveBack(tasks: TaskRef[]): void {

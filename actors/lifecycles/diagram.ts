@@ -22,5 +22,6 @@ function arrows(from: string, transition: AnyTransitionDefinition): string[] {
 function label({ eventType, guard }: AnyTransitionDefinition): string {
   const event = eventType.replace(/^xstate\.after\.(\w+)\..*$/, 'after $1');
   if (guard === undefined) return event;
-  return `${event} [${typeof guard === 'object' && 'type' in guard ? String(guard.type) : 'guarded'}]`;
+  const name: unknown = typeof guard === 'object' && guard !== null && 'type' in guard ? guard.type : guard;
+  return `${event} [${String(name)}]`;
 }

@@ -1,0 +1,162 @@
+import type { Bus } from '../bus/bus.js';
+import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
+import type { ClaimedTask, TaskStore } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Clock } from './clock.js';
+import type { FunctionCache } from './functionCache.js';
+import { creditOf, place, prefetchPerSlot } from './placement.js';
+import type { RunTimes } from './runTimes.js';
+import type { WorkerConnection } from './workerConnection.js';
+import type { WorkerTable } from './workerTable.js';
+
+export interface ClaimLoopDeps {
+  store: Pick<TaskStore, 'claim'>;
+  workers: Bus<WorkerMessage, DispatcherMessage>;
+  clock: Clock;
+  transition: TransitionLog;
+  functions: FunctionCache;
+  runTimes: RunTimes;
+  /** False while draining, or while too many results wait for Redis. */
+  mayClaim: () => boolean;
+  /** Gives tasks back to the queue that were claimed and cannot be sent. */
+  release: (worker: WorkerConnection | undefined, tasks: TaskRef[]) => void;
+  failWithoutFunction: (tasks: ClaimedTask[]) => void;
+  onError: (error: unknown) => void;
+}
+
+/** Most tasks of one claim: what Redis hands over in well under a millisecond. */
+const MAX_CLAIM = 256;
+/** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
+const TAKE_BACK_AFTER_MS = 20;
+
+/**
+ * Brings tasks from the queue to the workers: claims as many as the workers have credit for, places them, sends them.
+ *
+ * Idle until woken (a nudge, a result, a new worker, the poll timer); then one claim follows another while the queue gives as much
+ * as was asked for. Only one claim is under way at a time; a wake during it leads to one more.
+ */
+export class ClaimLoop {
+  private claiming = false;
+  private again = false;
+  private rebalanceTimer: unknown;
+
+  constructor(
+    private readonly dispatcherId: string,
+    private readonly table: WorkerTable,
+    private readonly deps: ClaimLoopDeps,
+  ) {}
+
+  wake(): void {
+    this.again = true;
+    if (!this.claiming) void this.run();
+  }
+
+  /** Bodies that a worker has asked for. */
+  async sendFunctions(worker: WorkerConnection, functionIds: string[]): Promise<void> {
+    try {
+      const bodies = await this.deps.functions.load(functionIds);
+      const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
+      this.deps.workers.send(worker.address, { type: 'functions', functions });
+    } catch (error) {
+      this.deps.onError(error); // The worker asks again.
+    }
+  }
+
+  private async run(): Promise<void> {
+    this.claiming = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        const limit = Math.min(this.credit(), MAX_CLAIM);
+        if (limit === 0 || !this.deps.mayClaim()) break;
+        const { claimed, promoted } = await this.deps.store.claim(this.dispatcherId, limit);
+        for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
+        if (claimed.length > 0) await this.give(claimed);
+        if (claimed.length === limit) this.again = true;
+        else this.scheduleRebalance();
+      }
+    } catch (error) {
+      this.deps.onError(error); // The store is away; the poll timer tries again.
+    } finally {
+      this.claiming = false;
+    }
+  }
+
+  private credit(): number {
+    const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
+    let credit = 0;
+    for (const worker of this.table.available()) credit += creditOf(worker, prefetch);
+    return credit;
+  }
+
+  private async give(tasks: ClaimedTask[]): Promise<void> {
+    const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
+    const { placed, unplaced } = place(tasks, [...this.table.available()], prefetch);
+    // Workers left between claim and placement.
+    if (unplaced.length > 0) this.deps.release(undefined, unplaced);
+    for (const [worker, own] of placed) await this.sendRun(worker, own);
+  }
+
+  private async sendRun(worker: WorkerConnection, tasks: ClaimedTask[]): Promise<void> {
+    const unknown = [...new Set(tasks.map(({ functionId }) => functionId))].filter((id) => !worker.hasFunction(id));
+    let bodies = new Map<string, Buffer>();
+    try {
+      if (unknown.length > 0) bodies = await this.deps.functions.load(unknown);
+    } catch (error) {
+      this.deps.onError(error);
+      this.deps.release(worker, tasks);
+      return;
+    }
+    if (!worker.available) {
+      this.deps.release(worker, tasks); // Lost, or draining, while the functions were read.
+      return;
+    }
+    worker.learnFunctions(bodies.keys());
+    const orders = tasks.filter(({ functionId }) => worker.hasFunction(functionId));
+    if (orders.length < tasks.length) {
+      this.deps.failWithoutFunction(tasks.filter(({ functionId }) => !worker.hasFunction(functionId)));
+    }
+
+    const now = this.deps.clock.now();
+    const sequence = ++worker.runSequence;
+    worker.lastRunSentAtMs = now;
+    for (const { taskId, fence, functionId, attempt, maxAttempts } of orders) {
+      worker.add({ taskId, fence, functionId, attempt, maxAttempts, sequence, sentAtMs: now, renewedAtMs: now });
+      this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
+    }
+    const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
+    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
+  }
+
+  /** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */
+  private scheduleRebalance(): void {
+    if (this.rebalanceTimer !== undefined || !this.isUnbalanced()) return;
+    this.rebalanceTimer = this.deps.clock.setTimeout(() => {
+      this.rebalanceTimer = undefined;
+      this.rebalance();
+      this.scheduleRebalance();
+    }, TAKE_BACK_AFTER_MS);
+  }
+
+  private rebalance(): void {
+    let free = this.freeSlots();
+    const overdue = this.deps.clock.now() - TAKE_BACK_AFTER_MS;
+    for (const worker of this.table.available()) {
+      const waiting = worker.inFlight - worker.slots;
+      if (free === 0 || waiting <= 0 || worker.lastRunSentAtMs > overdue) continue;
+      const limit = Math.min(free, waiting);
+      this.deps.workers.send(worker.address, { type: 'takeBack', limit });
+      free -= limit;
+    }
+  }
+
+  private isUnbalanced(): boolean {
+    return this.freeSlots() > 0 && [...this.table.available()].some((worker) => worker.inFlight > worker.slots);
+  }
+
+  private freeSlots(): number {
+    let free = 0;
+    for (const worker of this.table.available()) free += Math.max(0, worker.slots - worker.inFlight);
+    return free;
+  }
+}

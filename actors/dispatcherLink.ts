@@ -1,0 +1,142 @@
+import { type Bus, DISPATCHER } from '../bus/bus.js';
+import type { DispatcherMessage, TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import { type Clock, every } from './clock.js';
+
+export interface DispatcherLinkDeps {
+  /** A new connection to the dispatcher at `url`; it reconnects by itself while the link keeps it. */
+  connect: (url: string) => Bus<DispatcherMessage, WorkerMessage>;
+  clock: Clock;
+  /** What the worker says of itself, but for the link's own part. */
+  hello: () => Omit<WorkerHello, 'lastRun'>;
+  load: () => { running: number; queued: number };
+  /** A dispatcher has answered a hello; what it rejects is no longer the worker's. */
+  onWelcome: (rejected: TaskRef[]) => void;
+  /** All that is not the link's own business. */
+  onMessage: (message: WorkMessage) => void;
+  /** After every heartbeat sent to a dispatcher that knows the worker. */
+  onBeat: () => void;
+  /** The dispatcher has answered (true), or has fallen silent (false). Told once for each change. */
+  onConnected: (connected: boolean, url: string) => void;
+  onError: (error: unknown) => void;
+}
+
+/** The dispatcher's messages about work. */
+export type WorkMessage = Exclude<DispatcherMessage, { type: 'welcome' | 'sayHello' | 'heartbeat' }>;
+
+/** A dispatcher that has been silent for so many heartbeats is given up for another one, or for a new connection. */
+const SILENT_HEARTBEATS = 4;
+
+/**
+ * A worker's link to its dispatcher.
+ *
+ * - looking: says hello every heartbeat, and turns to the next dispatcher it knows, over a new connection, after silence
+ * - welcomed: sends heartbeats, which the dispatcher answers; silence, or a request to say hello, leads back to looking
+ *
+ * It learns of other dispatchers from the one that welcomed it.
+ */
+export class DispatcherLink {
+  private bus: Bus<DispatcherMessage, WorkerMessage> | undefined;
+  private readonly urls: Set<string>;
+  private url: string;
+  private isWelcomed = false;
+  private reported: boolean | undefined;
+  private lastHeardAtMs = 0;
+  private lastRun = 0;
+  private stopTicking: () => void = () => undefined;
+
+  constructor(
+    private readonly options: { heartbeatMs: number; urls: readonly string[] },
+    private readonly deps: DispatcherLinkDeps,
+  ) {
+    this.urls = new Set(options.urls);
+    this.url = options.urls[0] ?? '';
+  }
+
+  get welcomed(): boolean {
+    return this.isWelcomed;
+  }
+
+  open(): void {
+    this.connect(this.url);
+    this.stopTicking = every(this.deps.clock, this.options.heartbeatMs, () => {
+      this.tick();
+    });
+  }
+
+  send(message: WorkerMessage): void {
+    this.bus?.send(DISPATCHER, message);
+  }
+
+  async close(): Promise<void> {
+    this.stopTicking();
+    await this.bus?.close();
+  }
+
+  private connect(url: string): void {
+    void this.bus?.close().catch(this.deps.onError);
+    this.url = url;
+    this.isWelcomed = false;
+    this.lastRun = 0;
+    this.lastHeardAtMs = this.deps.clock.now();
+    const bus = this.deps.connect(url);
+    this.bus = bus;
+    bus.listen((message) => {
+      // What an earlier connection still delivers was sent to a worker that the dispatcher knows by another address.
+      if (this.bus === bus) this.receive(message);
+    });
+    this.sayHello();
+  }
+
+  private tick(): void {
+    const silentMs = this.deps.clock.now() - this.lastHeardAtMs;
+    if (silentMs > SILENT_HEARTBEATS * this.options.heartbeatMs) {
+      this.report(false);
+      this.connect(this.nextUrl());
+    } else if (!this.isWelcomed) {
+      this.sayHello();
+    } else {
+      this.send({ type: 'heartbeat', lastRun: this.lastRun, ...this.deps.load() });
+      this.deps.onBeat();
+    }
+  }
+
+  private nextUrl(): string {
+    const urls = [...this.urls];
+    return urls[(urls.indexOf(this.url) + 1) % urls.length] ?? this.url;
+  }
+
+  private report(connected: boolean): void {
+    if (this.reported === connected) return;
+    this.reported = connected;
+    this.deps.onConnected(connected, this.url);
+  }
+
+  private sayHello(): void {
+    this.send({ type: 'hello', ...this.deps.hello(), lastRun: this.lastRun });
+  }
+
+  private receive(message: DispatcherMessage): void {
+    this.lastHeardAtMs = this.deps.clock.now();
+    switch (message.type) {
+      case 'welcome':
+        this.learn(message.dispatchers);
+        this.isWelcomed = true;
+        this.report(true);
+        this.deps.onWelcome(message.rejected);
+        break;
+      case 'sayHello':
+        this.sayHello();
+        break;
+      case 'heartbeat':
+        this.learn(message.dispatchers);
+        break;
+      default:
+        if (message.type === 'run') this.lastRun = message.sequence;
+        this.deps.onMessage(message);
+    }
+  }
+
+  private learn(urls: string[]): void {
+    for (const url of urls) this.urls.add(url);
+  }
+}
