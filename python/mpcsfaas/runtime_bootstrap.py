@@ -1,0 +1,122 @@
+"""Makes the process a runtime: descriptors out of the way, tied to its supervisor's life, a clean `__main__` and path."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from .runtime_channel import EXIT_WIRE_LOST, Channel, leave
+
+READ_FD: Final = 3
+WRITE_FD: Final = 4
+PAGE_FD: Final = 5
+PAGE_BYTES: Final = 4096
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_HIGH_FD: Final = 900
+
+
+@dataclass
+class Settings:
+    """What the pool hands over in the environment, `MPCSFAAS_*`; taken out of it before any function runs."""
+
+    cwd: str
+    python_path: list[str]
+    max_output_bytes: int
+    max_result_bytes: int
+    max_memory_bytes: int
+    """Address space, 0 for no limit."""
+
+
+def take_settings() -> Settings:
+    """Read the settings and remove them from the environment."""
+    take = os.environ.pop
+    return Settings(
+        cwd=take("MPCSFAAS_CWD", os.getcwd()),
+        python_path=[entry for entry in take("MPCSFAAS_PYTHONPATH", "").split(os.pathsep) if entry],
+        max_output_bytes=int(take("MPCSFAAS_MAX_OUTPUT_BYTES", str(1 << 20))),
+        max_result_bytes=int(take("MPCSFAAS_MAX_RESULT_BYTES", str(64 << 20))),
+        max_memory_bytes=int(take("MPCSFAAS_MAX_MEMORY_BYTES", "0")),
+    )
+
+
+def set_import_path(settings: Settings) -> None:
+    """Let functions import from the worker's directory and the given ones, as a script started there would.
+
+    The process starts in the folder of this package, so that a user's `queue.py` cannot stand in for the one that the
+    runtime needs; that folder leaves the path here, and the user's take its place.
+    """
+    os.chdir(settings.cwd)
+    cwd = os.getcwd()
+    given = [os.path.join(cwd, entry) for entry in settings.python_path]
+    sys.path[:1] = [cwd, *given]
+    sys.argv[:] = [""]
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Make allocations beyond the limit raise MemoryError instead of waking the kernel's killer."""
+    if limit_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its supervisor ends. Elsewhere than on Linux the end of input does it."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Orphans of a task come to this process rather than to init, so that they can be noticed.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    # The supervisor may have ended before the call above.
+    if os.getppid() != parent_pid:
+        leave(EXIT_WIRE_LOST)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def die_with_runtime() -> None:
+    """In a forked child. The kernel watches the forking thread, so this is only right below the main one."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def high_fd() -> int:
+    """Return where private descriptors go: above all that a function opens, and below the process's limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _HIGH_FD if soft == resource.RLIM_INFINITY or soft > _HIGH_FD + 100 else max(16, soft - 32)
+
+
+def open_channel(token: int) -> Channel:
+    """Move the wire to high close-on-exec descriptors, free the low ones and return the channel."""
+    return Channel(_move_high(READ_FD), _move_high(WRITE_FD), token)
+
+
+def _move_high(fd: int) -> int:
+    moved = keep_high(fd)
+    os.close(fd)
+    return moved
+
+
+def keep_high(fd: int) -> int:
+    """Duplicate a descriptor to where no function looks and no subprocess inherits it."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high_fd())
+
+
+def open_page() -> memoryview:
+    """Map the shared page as u32 words, leaving no descriptor of it."""
+    # mmap keeps a duplicate, which a function that writes to every descriptor would reach. It is the lowest free number,
+    # and the mapping outlives it.
+    duplicate = os.dup(PAGE_FD)
+    os.close(duplicate)
+    mapped = mmap.mmap(PAGE_FD, PAGE_BYTES)
+    os.close(PAGE_FD)
+    if os.path.exists(f"/proc/self/fd/{duplicate}"):
+        os.close(duplicate)
+    return memoryview(mapped).cast("I")

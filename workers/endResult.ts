@@ -1,0 +1,47 @@
+/** Who pays for the end of a process, and the result of a task whose process ended under it. */
+import type { Failure, TaskResult } from '../bus/messages.js';
+import { resultWithoutValue } from './poolTask.js';
+import { endWords, hasLostWire } from './processWords.js';
+import type { ProcessEnd, PythonProcess, SentTask } from './pythonProcess.js';
+
+/**
+ * Only the task whose call was on is blamed; results before it that were on their way are lost, and those tasks run again. An
+ * end that the pool wanted is nobody's fault.
+ *
+ * A spoilt wire shows late: any task that has begun and is not answered can have done it. Blaming all would charge up to a
+ * pipeline of innocent ones, blaming too few would let a poisonous task come back for ever. So they become `suspects`, which
+ * run again one at a time, until one is caught alone.
+ */
+export function judgeEnd(process: PythonProcess, end: ProcessEnd): { blamed?: SentTask; suspects: SentTask[] } {
+  if (hasLostWire(end)) {
+    const [first, ...others] = process.allBegun();
+    if (first === undefined) return { suspects: [] };
+    return others.length === 0 ? { blamed: first, suspects: [] } : { suspects: [first, ...others] };
+  }
+  const begun = end.reason === 'itself' ? process.begun() : undefined;
+  return begun === undefined ? { suspects: [] } : { blamed: begun, suspects: [] };
+}
+
+/** A time limit is an answer, `failed`; a crash is not, `interrupted`. The run time is as this side saw it. */
+export function resultOfEnd(sent: SentTask, end: ProcessEnd, timedOut: boolean): TaskResult {
+  const { order } = sent.task;
+  return {
+    ...resultWithoutValue(order, timedOut ? 'failed' : 'interrupted', timedOut ? timeout(order.timeoutMs) : crash(end)),
+    startedAtMs: sent.sentAtMs,
+    runTimeUs: (Date.now() - sent.sentAtMs) * 1_000,
+    output: Buffer.concat(sent.output),
+  };
+}
+
+function timeout(timeoutMs: number): Failure {
+  return { type: 'Timeout', message: `the function ran longer than its limit of ${timeoutMs} ms and was terminated` };
+}
+
+function crash(end: ProcessEnd): Failure {
+  return {
+    type: 'ProcessCrashed',
+    message: endWords(end),
+    ...(end.signal === null ? {} : { signal: end.signal }),
+    ...(end.exitCode === null ? {} : { exitCode: end.exitCode }),
+  };
+}

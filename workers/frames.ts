@@ -1,0 +1,170 @@
+/**
+ * The wire between the pool and a Python runtime process. Its description, in words, is the head of
+ * `python/mpcsfaas/runtime_protocol.py`; golden frames of both directions are in `specs/workers/fixtures/frames.json`, which
+ * the tests of both languages read.
+ *
+ * Little-endian header, 13 bytes: u32 token | u32 body length | u8 kind | u32 sequence; then the body.
+ */
+import type { Failure } from '../bus/messages.js';
+
+export const FRAME = {
+  function: 1,
+  task: 2,
+  forget: 3,
+  ready: 16,
+  completed: 17,
+  failed: 18,
+  output: 19,
+  skipped: 20,
+} as const;
+
+export const HEADER_BYTES = 13;
+/** f64 started at, u32 run time, u32 peak memory, u8 flags. */
+const ENDED_BYTES = 17;
+const FLAG_RECYCLE = 1;
+const FLAG_OUTPUT_CUT = 2;
+/** A longer body than this is taken for corruption; Node's Buffer could not hold much more. */
+const LARGEST_BODY_BYTES = 0x7fff_ffff;
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** How a task's call ended, as the runtime measured it. */
+export interface Ended {
+  sequence: number;
+  /** Wall clock when the function was called, ms since the epoch. */
+  startedAtMs: number;
+  runTimeUs: number;
+  peakMemoryKib: number;
+  /** The task left something behind; the process ends by itself after this frame. */
+  recycle: boolean;
+  outputTruncated: boolean;
+  payload: Buffer;
+}
+
+/** What a runtime says. */
+export type RuntimeFrame =
+  /** First frame: the process can execute. */
+  | { kind: 'ready'; pythonVersion: string; dillVersion: string; pid: number }
+  | ({ kind: 'completed' } & Ended)
+  | ({ kind: 'failed'; failure: Failure } & Ended)
+  /** A piece of what the task printed; precedes its end. */
+  | { kind: 'output'; sequence: number; stream: OutputStream; bytes: Buffer }
+  /** The task was revoked in time and has not been started. */
+  | { kind: 'skipped'; sequence: number };
+
+/** The bytes are no frame of this process: a function wrote into the runtime's pipe, or the runtime is broken. */
+export class CorruptWireError extends Error {
+  override name = 'CorruptWireError';
+}
+
+function header(token: number, kind: number, sequence: number, bodyBytes: number, extraBytes: number): Buffer {
+  const head = Buffer.allocUnsafe(HEADER_BYTES + extraBytes);
+  head.writeUInt32LE(token, 0);
+  head.writeUInt32LE(bodyBytes, 4);
+  head[8] = kind;
+  head.writeUInt32LE(sequence, 9);
+  return head;
+}
+
+/** Encoders return pieces to be joined by the writer, so that a body is copied once. */
+export function functionFrame(token: number, index: number, body: Buffer): Buffer[] {
+  return [header(token, FRAME.function, index, body.length, 0), body];
+}
+
+export function taskFrame(token: number, sequence: number, functionIndex: number, args: Buffer): Buffer[] {
+  const head = header(token, FRAME.task, sequence, 4 + args.length, 4);
+  head.writeUInt32LE(functionIndex, HEADER_BYTES);
+  return [head, args];
+}
+
+export function forgetFrame(token: number, index: number): Buffer[] {
+  return [header(token, FRAME.forget, index, 0, 0)];
+}
+
+/** Cuts a stream into frames, however it is chunked. A large body is joined once, not at every chunk. */
+export class FrameDecoder {
+  private chunks: Buffer[] = [];
+  private gatheredBytes = 0;
+  /** Bytes that must have come before the next frame can be whole. */
+  private wantedBytes = HEADER_BYTES;
+
+  constructor(private readonly token: number) {}
+
+  /** Returns the frames that are whole now. Throws CorruptWireError, after which the decoder must not be used. */
+  push(chunk: Buffer): RuntimeFrame[] {
+    this.chunks.push(chunk);
+    this.gatheredBytes += chunk.length;
+    if (this.gatheredBytes < this.wantedBytes) return [];
+    const data = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks, this.gatheredBytes);
+    const frames: RuntimeFrame[] = [];
+    let offset = 0;
+    this.wantedBytes = HEADER_BYTES;
+    while (data.length - offset >= HEADER_BYTES) {
+      if (data.readUInt32LE(offset) !== this.token)
+        throw new CorruptWireError('a frame without the token of this process');
+      const bodyBytes = data.readUInt32LE(offset + 4);
+      if (bodyBytes > LARGEST_BODY_BYTES) throw new CorruptWireError(`a frame of ${bodyBytes} bytes`);
+      const end = offset + HEADER_BYTES + bodyBytes;
+      if (end > data.length) {
+        this.wantedBytes = HEADER_BYTES + bodyBytes;
+        break;
+      }
+      frames.push(
+        decodeBody(data[offset + 8] ?? 0, data.readUInt32LE(offset + 9), data.subarray(offset + HEADER_BYTES, end)),
+      );
+      offset = end;
+    }
+    const rest = data.subarray(offset);
+    this.chunks = rest.length > 0 ? [rest] : [];
+    this.gatheredBytes = rest.length;
+    return frames;
+  }
+}
+
+function decodeBody(kind: number, sequence: number, body: Buffer): RuntimeFrame {
+  switch (kind) {
+    case FRAME.completed:
+      return decodeEnded('completed', sequence, body);
+    case FRAME.failed: {
+      const ended = decodeEnded('failed', sequence, body);
+      if (ended.payload.length < 4) throw new CorruptWireError('a FAILED frame that is too short');
+      const metaEnd = 4 + ended.payload.readUInt32LE(0);
+      if (metaEnd > ended.payload.length) throw new CorruptWireError('a FAILED frame that is too short');
+      const failure = parseJson(ended.payload.subarray(4, metaEnd)) as Failure;
+      return { ...ended, kind: 'failed', failure, payload: ended.payload.subarray(metaEnd) };
+    }
+    case FRAME.output:
+      return { kind: 'output', sequence, stream: body[0] === 2 ? 'stderr' : 'stdout', bytes: body.subarray(1) };
+    case FRAME.skipped:
+      return { kind: 'skipped', sequence };
+    case FRAME.ready: {
+      const ready = parseJson(body) as { python_version: string; dill_version: string; pid: number };
+      return { kind: 'ready', pythonVersion: ready.python_version, dillVersion: ready.dill_version, pid: ready.pid };
+    }
+    default:
+      throw new CorruptWireError(`a frame of unknown kind ${kind}`);
+  }
+}
+
+function decodeEnded<K extends 'completed' | 'failed'>(kind: K, sequence: number, body: Buffer): { kind: K } & Ended {
+  if (body.length < ENDED_BYTES) throw new CorruptWireError('a result frame that is too short');
+  const flags = body[16] ?? 0;
+  return {
+    kind,
+    sequence,
+    startedAtMs: body.readDoubleLE(0),
+    runTimeUs: body.readUInt32LE(8),
+    peakMemoryKib: body.readUInt32LE(12),
+    recycle: (flags & FLAG_RECYCLE) !== 0,
+    outputTruncated: (flags & FLAG_OUTPUT_CUT) !== 0,
+    payload: body.subarray(ENDED_BYTES),
+  };
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new CorruptWireError('a frame whose JSON cannot be parsed', { cause });
+  }
+}

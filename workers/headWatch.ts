@@ -1,0 +1,98 @@
+/**
+ * Time limits of running tasks, and the care for tasks that wait behind a long one.
+ *
+ * Timers exist only while there is something to watch: an idle pool costs nothing. Each process has at most one deadline,
+ * that of its oldest unanswered task; one look-round serves all processes.
+ */
+import type { PythonProcess, SentTask } from './pythonProcess.js';
+
+/** A process silent for so long gives the tasks behind its running one back. */
+const STALL_MS = 10;
+/** How often a long task's output, and results gathered before it, are asked for. */
+const POKE_MS = 1_000;
+
+export interface HeadWatchEvents {
+  /** The task's time is up; it is the one that runs. */
+  timedOut(process: PythonProcess, sent: SentTask): void;
+  /** Tasks wait behind one that has been running for STALL_MS. */
+  stalled(process: PythonProcess): void;
+}
+
+interface Deadline {
+  sent: SentTask;
+  timer: NodeJS.Timeout;
+}
+
+export class HeadWatch {
+  private readonly deadlines = new Map<PythonProcess, Deadline>();
+  private round: NodeJS.Timeout | undefined;
+  private roundAtMs = Infinity;
+
+  constructor(
+    private readonly processes: () => readonly PythonProcess[],
+    private readonly events: HeadWatchEvents,
+  ) {}
+
+  /** To be called whenever the oldest task of a process may have changed. */
+  update(process: PythonProcess): void {
+    const oldest = process.oldest();
+    const deadline = this.deadlines.get(process);
+    if (deadline !== undefined && deadline.sent !== oldest) this.forget(process);
+    if (oldest === undefined) return;
+    if (oldest.task.order.timeoutMs > 0 && deadline?.sent !== oldest)
+      this.setDeadline(process, oldest, oldest.task.order.timeoutMs);
+    this.schedule(process.outstandingCount > 1 && !process.takenBack ? STALL_MS : POKE_MS);
+  }
+
+  forget(process: PythonProcess): void {
+    clearTimeout(this.deadlines.get(process)?.timer);
+    this.deadlines.delete(process);
+  }
+
+  stop(): void {
+    clearTimeout(this.round);
+    this.roundAtMs = Infinity;
+    for (const process of this.deadlines.keys()) this.forget(process);
+  }
+
+  private setDeadline(process: PythonProcess, sent: SentTask, delayMs: number): void {
+    // setTimeout takes no more than 31 bits.
+    const timer = setTimeout(() => this.expired(process, sent), Math.min(delayMs, 0x7fff_ffff));
+    this.deadlines.set(process, { sent, timer });
+  }
+
+  private expired(process: PythonProcess, sent: SentTask): void {
+    if (process.begun() === sent) {
+      this.forget(process);
+      this.events.timedOut(process, sent);
+      return;
+    }
+    // It has ended, and its result waits behind the task that runs now; or the process has not come to it yet.
+    process.poke();
+    this.setDeadline(process, sent, STALL_MS);
+  }
+
+  private schedule(delayMs: number): void {
+    const atMs = performance.now() + delayMs;
+    if (atMs >= this.roundAtMs) return;
+    clearTimeout(this.round);
+    this.roundAtMs = atMs;
+    this.round = setTimeout(() => this.lookRound(), delayMs);
+  }
+
+  private lookRound(): void {
+    this.roundAtMs = Infinity;
+    const nowMs = performance.now();
+    let nextMs = Infinity;
+    for (const process of this.processes()) {
+      if (process.outstandingCount === 0) continue;
+      const silentMs = nowMs - process.lastProgressMs;
+      const waiting = process.outstandingCount > 1 && !process.takenBack;
+      if (waiting && silentMs >= STALL_MS) this.events.stalled(process);
+      else if (silentMs >= POKE_MS) process.poke();
+      const periodMs = process.outstandingCount > 1 && !process.takenBack ? STALL_MS : POKE_MS;
+      nextMs = Math.min(nextMs, silentMs < periodMs ? periodMs - silentMs : periodMs);
+    }
+    if (nextMs !== Infinity) this.schedule(nextMs);
+  }
+}

@@ -1,0 +1,93 @@
+/** One order inside the pool, and the queue of those not sent to a process. */
+import type { Failure, TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
+
+export interface PoolTask {
+  readonly order: TaskOrder;
+  /** Rises with every order; a task taken back from a process returns to its place by it. */
+  readonly arrival: number;
+  /** Aborted, or timed out and reported: whatever still comes of it is not wanted. */
+  dropped: boolean;
+  /** It may have spoilt its process, so it shares the next one with no other task. */
+  alone: boolean;
+}
+
+export function taskKey(task: TaskRef): string {
+  return `${task.taskId} ${task.fence}`;
+}
+
+/** A result that the pool makes itself, since the process cannot. */
+export function resultWithoutValue(order: TaskRef, outcome: TaskResult['outcome'], failure?: Failure): TaskResult {
+  return {
+    taskId: order.taskId,
+    fence: order.fence,
+    outcome,
+    payload: Buffer.alloc(0),
+    ...(failure === undefined ? {} : { failure }),
+    startedAtMs: 0,
+    runTimeUs: 0,
+    peakMemoryKib: 0,
+    output: Buffer.alloc(0),
+    outputTruncated: false,
+  };
+}
+
+/** First in, first out; what comes back from a process goes to the front again. Dropped tasks are passed over. */
+export class TaskQueue {
+  private tasks: PoolTask[] = [];
+  private head = 0;
+  private alive = 0;
+
+  /** Tasks that are waiting, dropped ones not counted. */
+  get size(): number {
+    return this.alive;
+  }
+
+  push(task: PoolTask): void {
+    this.tasks.push(task);
+    this.alive++;
+  }
+
+  /** Puts tasks that had been taken from the queue back in front, in their old order. */
+  putBack(tasks: PoolTask[]): void {
+    if (tasks.length === 0) return;
+    const front = tasks.toSorted((a, b) => a.arrival - b.arrival);
+    this.tasks = [...front, ...this.tasks.slice(this.head)];
+    this.head = 0;
+    this.alive += front.length;
+  }
+
+  peek(): PoolTask | undefined {
+    while (this.tasks[this.head]?.dropped) this.head++;
+    return this.tasks[this.head];
+  }
+
+  shift(): PoolTask | undefined {
+    const task = this.peek();
+    if (task === undefined) return undefined;
+    this.head++;
+    this.alive--;
+    // Cut off what has been taken when it is at least half, so that each task is moved once on average.
+    if (this.head > 1024 && this.head * 2 > this.tasks.length) {
+      this.tasks = this.tasks.slice(this.head);
+      this.head = 0;
+    }
+    return task;
+  }
+
+  /** Takes the newest. */
+  pop(): PoolTask | undefined {
+    while (this.tasks.length > this.head) {
+      const task = this.tasks.pop();
+      if (task === undefined || task.dropped) continue;
+      this.alive--;
+      return task;
+    }
+    return undefined;
+  }
+
+  /** Drops a task that is in the queue. */
+  drop(task: PoolTask): void {
+    task.dropped = true;
+    this.alive--;
+  }
+}

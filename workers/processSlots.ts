@@ -1,0 +1,142 @@
+/**
+ * The processes of a pool: as many slots as were asked for, each a process that is starting or ready (`live`) or a planned
+ * start. A process that is being ended gives its slot up at once, so that the next task does not wait until a stubborn one
+ * is gone; it stays in `all` until it has ended.
+ *
+ *   idle --start--> starting --all ready--> running
+ *                      |                       |
+ *                      +--- Python cannot run -+--stop--> stopped
+ */
+import type { RuntimeInfo } from '../actors/processPool.js';
+import type { PythonPoolOptions } from './poolOptions.js';
+import { EXIT_CANNOT_RUN, startFailureWords } from './processWords.js';
+import { PythonProcess, type Launch, type ProcessEnd, type ProcessEvents } from './pythonProcess.js';
+import { StartLimit } from './startLimit.js';
+
+export interface SlotEvents extends ProcessEvents {
+  /** Python has failed to start repeatedly, and no process is ready. */
+  outOfProcesses(): void;
+}
+
+interface Starting {
+  resolve: (info: RuntimeInfo) => void;
+  reject: (error: Error) => void;
+}
+
+export class ProcessSlots {
+  live: PythonProcess[] = [];
+  /** All that have not ended, live ones too. */
+  readonly all = new Set<PythonProcess>();
+  private readonly plannedStarts = new Set<NodeJS.Timeout>();
+  private readonly startLimit = new StartLimit();
+  private starting: Starting | undefined;
+  private stopped: Promise<void> | undefined;
+  private allEnded: () => void = () => undefined;
+
+  constructor(
+    private readonly launch: Launch,
+    private readonly options: Pick<PythonPoolOptions, 'slots' | 'onProcessEvent'>,
+    private readonly events: SlotEvents,
+  ) {}
+
+  get isStopped(): boolean {
+    return this.stopped !== undefined;
+  }
+
+  start(): Promise<RuntimeInfo> {
+    return new Promise((resolve, reject) => {
+      this.starting = { resolve, reject };
+      this.fill();
+    });
+  }
+
+  stop(graceMs: number): Promise<void> {
+    this.stopped ??= new Promise((resolve) => {
+      this.allEnded = resolve;
+      this.starting?.reject(new Error('The pool was stopped while it was starting.'));
+      this.starting = undefined;
+      for (const timer of this.plannedStarts) clearTimeout(timer);
+      this.plannedStarts.clear();
+      this.live = [];
+      for (const process of this.all) process.end('stopped', graceMs);
+      if (this.all.size === 0) resolve();
+    });
+    return this.stopped;
+  }
+
+  /** Replaces a process that is about to end, or has. */
+  giveUp(process: PythonProcess): void {
+    const index = this.live.indexOf(process);
+    if (index < 0) return;
+    this.live.splice(index, 1);
+    this.fill();
+  }
+
+  private fill(): void {
+    while (!this.isStopped && this.live.length + this.plannedStarts.size < this.options.slots) {
+      const { delayMs } = this.startLimit;
+      if (delayMs === 0) {
+        this.spawn();
+        continue;
+      }
+      const timer = setTimeout(() => {
+        this.plannedStarts.delete(timer);
+        this.spawn();
+      }, delayMs);
+      this.plannedStarts.add(timer);
+    }
+  }
+
+  private spawn(): void {
+    const process: PythonProcess = new PythonProcess(this.launch, {
+      ...this.events,
+      ready: (ready, info) => {
+        this.ready(ready, info);
+      },
+      ended: (ended, end) => {
+        this.ended(ended, end);
+      },
+    });
+    this.live.push(process);
+    this.all.add(process);
+    this.options.onProcessEvent?.({ type: 'spawned', pid: process.pid });
+  }
+
+  private ready(process: PythonProcess, info: RuntimeInfo): void {
+    this.startLimit.succeeded();
+    this.options.onProcessEvent?.({ type: 'ready', pid: process.pid });
+    const isComplete = this.live.length === this.options.slots && this.live.every(({ state }) => state === 'ready');
+    if (this.starting !== undefined && isComplete) {
+      this.starting.resolve(info);
+      this.starting = undefined;
+    }
+    this.events.ready(process, info);
+  }
+
+  private ended(process: PythonProcess, end: ProcessEnd): void {
+    this.all.delete(process);
+    const { reason, exitCode, signal } = end;
+    this.options.onProcessEvent?.({ type: 'ended', pid: process.pid, reason, exitCode, signal });
+    if (!this.isStopped) {
+      if (!process.wasReady && reason === 'itself') this.startFailed(end);
+      this.giveUp(process);
+    }
+    this.events.ended(process, end);
+    if (this.isStopped && this.all.size === 0) this.allEnded();
+  }
+
+  private startFailed(end: ProcessEnd): void {
+    this.startLimit.failed(performance.now());
+    const isDefinite = end.error !== undefined || end.exitCode === EXIT_CANNOT_RUN;
+    if (!isDefinite && !this.startLimit.isExceeded) return;
+    const message = startFailureWords(this.launch.python, end);
+    if (this.starting !== undefined) {
+      this.starting.reject(new Error(message));
+      this.starting = undefined;
+      void this.stop(0);
+      return;
+    }
+    this.options.onProcessEvent?.({ type: 'startFailed', message });
+    if (!this.live.some(({ state }) => state === 'ready')) this.events.outOfProcesses();
+  }
+}

@@ -1,0 +1,46 @@
+/** What a Python process is started with: where the runtime lies, and an environment without the platform's secrets. */
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve, delimiter } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { PythonPoolOptions } from './poolOptions.js';
+
+/** Where the platform's own stores and servers are, and how Node was told to run. */
+const WITHHELD_PREFIXES = ['REDIS', 'NATS', 'NODE_'];
+/** With it, `python -m` would not find the runtime in its starting folder. */
+const WITHHELD = ['PYTHONSAFEPATH', 'DISPATCHER_URL'];
+const DEFAULT_MAX_OUTPUT_BYTES = 1 << 20;
+const DEFAULT_MAX_RESULT_BYTES = 64 << 20;
+
+/** The folder that holds the package `mpcsfaas`, found from the compiled files as well as from the sources. */
+export function runtimeFolder(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const candidate = join(folder, 'python');
+    if (existsSync(join(candidate, 'mpcsfaas', 'runtime.py'))) return candidate;
+    if (folder === dirname(folder))
+      throw new Error('The folder python/ of MPCSFaaS, which holds the runtime, is missing: restore it.');
+  }
+}
+
+/** Functions are strangers' code: they see the worker's environment, but neither its credentials nor its settings. */
+export function runtimeEnvironment(options: PythonPoolOptions): NodeJS.ProcessEnv {
+  // eslint-disable-next-line no-restricted-syntax -- not read for settings, but handed on
+  const inherited = options.environment ?? process.env;
+  const cwd = resolve(options.cwd ?? process.cwd());
+  const absolute = (entries: string[]): string => entries.map((entry) => resolve(cwd, entry)).join(delimiter);
+  const environment = Object.fromEntries(Object.entries(inherited).filter(([name]) => !isWithheld(name)));
+  // Relative entries mean the worker's folder, while the process starts in the runtime's.
+  const inheritedPath = (inherited['PYTHONPATH'] ?? '').split(delimiter).filter((entry) => entry !== '');
+  if (inheritedPath.length > 0) environment['PYTHONPATH'] = absolute(inheritedPath);
+  return {
+    ...environment,
+    MPCSFAAS_CWD: cwd,
+    MPCSFAAS_PYTHONPATH: absolute(options.pythonPath ?? []),
+    MPCSFAAS_MAX_OUTPUT_BYTES: String(options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES),
+    MPCSFAAS_MAX_RESULT_BYTES: String(options.maxResultBytes ?? DEFAULT_MAX_RESULT_BYTES),
+    MPCSFAAS_MAX_MEMORY_BYTES: String(options.maxMemoryBytes ?? 0),
+  };
+}
+
+function isWithheld(name: string): boolean {
+  return WITHHELD.includes(name) || WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix));
+}

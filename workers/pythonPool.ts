@@ -1,0 +1,286 @@
+/**
+ * A pool of warm Python processes behind the interface `ProcessPool`.
+ *
+ * An order is `queued` (in `queue`) or `sent` (in a process's `outstanding`), and known by its key in `tasks` until its one
+ * result is reported or it is dropped. What enters `sent`: `dispatch`. What leaves it: an answer; a process's end, where the
+ * begun task is reported and all others go back to the queue unnoticed; being taken back from behind a long task.
+ *
+ * Trade-off: short functions are sent ahead, several to a process, which costs a tenth of one at a time. In exchange a task
+ * sent ahead must be fetched back when the one before it turns out long (headWatch.ts), and after a crash the shared page
+ * tells which task had begun.
+ */
+import type { TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
+import type { PoolLoad, ProcessPool, RuntimeInfo } from '../actors/processPool.js';
+import { judgeEnd, resultOfEnd } from './endResult.js';
+import { HeadWatch } from './headWatch.js';
+import type { PythonPoolOptions } from './poolOptions.js';
+import { resultWithoutValue, TaskQueue, taskKey, type PoolTask } from './poolTask.js';
+import { runtimeEnvironment, runtimeFolder } from './pythonEnvironment.js';
+import { ProcessSlots } from './processSlots.js';
+import type { Finished, Launch, ProcessEnd, PythonProcess, SentTask } from './pythonProcess.js';
+import { chooseSlot, nextMean, SHORT_FUNCTION_US } from './slotChoice.js';
+
+/** How soon stopping a task that is just changing hands is tried again. */
+const STOP_AGAIN_MS = 10;
+
+export class PythonPool implements ProcessPool {
+  readonly slots: number;
+  onResults: (results: TaskResult[]) => void = () => undefined;
+  private readonly functions = new Map<string, Buffer>();
+  /** Mean run time per function, us. */
+  private readonly means = new Map<string, number>();
+  private readonly tasks = new Map<string, PoolTask>();
+  private readonly queue = new TaskQueue();
+  /** By process; reported when the process has ended: not before can the function do nothing more. */
+  private readonly timedOutTasks = new Map<PythonProcess, SentTask>();
+  private readonly launch: Launch;
+  private readonly processes: ProcessSlots;
+  private readonly watch: HeadWatch;
+  private arrivals = 0;
+
+  constructor(options: PythonPoolOptions) {
+    this.slots = options.slots;
+    this.launch = {
+      python: options.python,
+      runtimeFolder: runtimeFolder(),
+      environment: runtimeEnvironment(options),
+    };
+    this.processes = new ProcessSlots(this.launch, options, {
+      ready: () => {
+        this.dispatch();
+      },
+      progressed: (process, finished, skipped) => {
+        this.progressed(process, finished, skipped);
+      },
+      ended: (process, end) => {
+        this.ended(process, end);
+      },
+      outOfProcesses: () => {
+        this.releaseQueued();
+      },
+      ...(options.onOutput === undefined ? {} : { printed: options.onOutput }),
+    });
+    this.watch = new HeadWatch(() => this.processes.live, {
+      timedOut: (process, sent) => {
+        this.timedOut(process, sent);
+      },
+      stalled: (process) => {
+        this.stalled(process);
+      },
+    });
+  }
+
+  start(): Promise<RuntimeInfo> {
+    return this.processes.start();
+  }
+
+  addFunction(functionId: string, body: Buffer): void {
+    this.functions.set(functionId, body);
+  }
+
+  hasFunction(functionId: string): boolean {
+    return this.functions.has(functionId);
+  }
+
+  functionIds(): string[] {
+    return [...this.functions.keys()];
+  }
+
+  run(orders: TaskOrder[]): void {
+    if (this.processes.isStopped) return;
+    const unknown: TaskResult[] = [];
+    for (const order of orders) {
+      const key = taskKey(order);
+      // The same attempt twice is one attempt.
+      if (this.tasks.has(key)) continue;
+      if (!this.functions.has(order.functionId)) {
+        unknown.push(
+          resultWithoutValue(order, 'interrupted', {
+            type: 'WorkerFailure',
+            message: `the worker lacks function ${order.functionId}`,
+          }),
+        );
+        continue;
+      }
+      const task: PoolTask = { order, arrival: this.arrivals++, dropped: false, alone: false };
+      this.tasks.set(key, task);
+      this.queue.push(task);
+    }
+    if (unknown.length > 0) queueMicrotask(() => this.onResults(unknown));
+    this.dispatch();
+  }
+
+  abort(ref: TaskRef): void {
+    const key = taskKey(ref);
+    const task = this.tasks.get(key);
+    if (task === undefined) return;
+    this.tasks.delete(key);
+    const holder = this.holderOf(task);
+    if (holder === undefined) {
+      this.queue.drop(task);
+      return;
+    }
+    task.dropped = true;
+    this.stopSent(holder.process, holder.sent);
+    this.dispatch();
+  }
+
+  /** Stops a dropped task that was sent. There are moments when it has not begun and cannot be revoked: then again soon. */
+  private stopSent(process: PythonProcess, sent: SentTask): void {
+    if (process.begun() !== sent) this.putBack(process.revoke(sent.sequence));
+    if (process.begun() === sent) {
+      this.endProcess(process, 'aborted');
+      return;
+    }
+    if (process.state !== 'ready' || !process.outstanding.has(sent.sequence)) return;
+    // Either it has ended, and its result waits behind a long task, or it is just about to begin.
+    process.poke();
+    setTimeout(() => this.stopSent(process, sent), STOP_AGAIN_MS).unref();
+  }
+
+  takeBack(limit: number): TaskOrder[] {
+    if (this.queue.size < limit) {
+      for (const process of this.processes.live) {
+        const oldest = process.oldest();
+        if (oldest !== undefined && process.outstandingCount > 1) this.putBack(process.revoke(oldest.sequence + 1));
+      }
+    }
+    const orders: TaskOrder[] = [];
+    while (orders.length < limit) {
+      const task = this.queue.pop();
+      if (task === undefined) break;
+      this.tasks.delete(taskKey(task.order));
+      orders.push(task.order);
+    }
+    this.dispatch();
+    return orders;
+  }
+
+  load(): PoolLoad {
+    const running = [...this.processes.all].filter((process) => process.isWanted()).length + this.timedOutTasks.size;
+    return { running, queued: Math.max(0, this.tasks.size - running) };
+  }
+
+  stop(graceMs: number): Promise<void> {
+    this.watch.stop();
+    this.tasks.clear();
+    return this.processes.stop(graceMs);
+  }
+
+  private dispatch(): void {
+    if (this.processes.isStopped) return;
+    const ready = this.processes.live.filter((process) => process.state === 'ready');
+    const used = new Set<PythonProcess>();
+    for (let task = this.queue.peek(); task !== undefined; task = this.queue.peek()) {
+      const { functionId, arguments: args } = task.order;
+      const expectedUs = task.alone ? undefined : this.means.get(functionId);
+      const process = chooseSlot(ready, { expectedUs, bytes: args.length });
+      const body = this.functions.get(functionId);
+      if (process === undefined || body === undefined) break;
+      this.queue.shift();
+      process.send(task, body, expectedUs !== undefined && expectedUs < SHORT_FUNCTION_US ? expectedUs : Infinity);
+      used.add(process);
+    }
+    for (const process of used) {
+      process.flush();
+      this.watch.update(process);
+    }
+  }
+
+  private holderOf(task: PoolTask): { process: PythonProcess; sent: SentTask } | undefined {
+    for (const process of this.processes.all) {
+      for (const sent of process.outstanding.values()) if (sent.task === task) return { process, sent };
+    }
+    return undefined;
+  }
+
+  private putBack(tasks: PoolTask[]): void {
+    this.queue.putBack(tasks.filter((task) => !task.dropped));
+  }
+
+  /** Tasks wait behind a long one: they go elsewhere, and results that wait inside the process are asked for. */
+  private stalled(process: PythonProcess): void {
+    const oldest = process.oldest();
+    if (oldest === undefined) return;
+    this.putBack(process.revoke(oldest.sequence + 1));
+    if (process.begun() !== oldest) process.poke();
+    this.dispatch();
+  }
+
+  private timedOut(process: PythonProcess, sent: SentTask): void {
+    sent.task.dropped = true;
+    this.timedOutTasks.set(process, sent);
+    this.endProcess(process, 'timeout');
+    this.dispatch();
+  }
+
+  /** Ends a process because of the task it runs; what waits behind that one runs elsewhere, from now on where possible. */
+  private endProcess(process: PythonProcess, reason: 'timeout' | 'aborted'): void {
+    const begun = process.begun();
+    if (begun !== undefined && process.outstandingCount > 1) this.putBack(process.revoke(begun.sequence + 1));
+    this.watch.forget(process);
+    process.end(reason);
+    this.processes.giveUp(process);
+  }
+
+  private progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void {
+    if (this.processes.isStopped) return;
+    const results: TaskResult[] = [];
+    for (const { sent, result } of finished) {
+      const { functionId } = sent.task.order;
+      this.means.set(functionId, nextMean(this.means.get(functionId), result.runTimeUs));
+      if (this.settle(sent.task)) results.push(result);
+    }
+    this.putBack(skipped);
+    if (process.state === 'ending' || process.exhausted) this.retire(process);
+    this.watch.update(process);
+    // Before the results are looked at, so that Python works meanwhile.
+    this.dispatch();
+    if (results.length > 0) this.onResults(results);
+  }
+
+  /** A process that ends by itself, having been spoilt by a task, or that has no sequence numbers left. */
+  private retire(process: PythonProcess): void {
+    if (process.exhausted && process.state === 'ready') {
+      process.takenBack = true;
+      if (process.outstandingCount > 0) return;
+      process.end('recycled');
+    }
+    this.processes.giveUp(process);
+  }
+
+  /** Tells whether the task's result is wanted, which it is once. */
+  private settle(task: PoolTask): boolean {
+    if (task.dropped) return false;
+    task.dropped = true;
+    return this.tasks.delete(taskKey(task.order));
+  }
+
+  private ended(process: PythonProcess, end: ProcessEnd): void {
+    this.watch.forget(process);
+    if (this.processes.isStopped) return;
+    const timedOut = this.timedOutTasks.get(process);
+    this.timedOutTasks.delete(process);
+    const { blamed, suspects } = timedOut === undefined ? judgeEnd(process, end) : { blamed: timedOut, suspects: [] };
+    const results: TaskResult[] = [];
+    // An aborted one is known no more.
+    if (blamed !== undefined && this.tasks.delete(taskKey(blamed.task.order))) {
+      blamed.task.dropped = true;
+      results.push(resultOfEnd(blamed, end, timedOut !== undefined));
+    }
+    for (const { task } of suspects) task.alone = true;
+    this.putBack([...process.outstanding.values()].map(({ task }) => task));
+    this.dispatch();
+    if (results.length > 0) this.onResults(results);
+  }
+
+  /** Held here, they would wait for ever. Given back at the pace of the attempts to start, they find another worker. */
+  private releaseQueued(): void {
+    const released: TaskResult[] = [];
+    for (let task = this.queue.shift(); task !== undefined; task = this.queue.shift()) {
+      this.tasks.delete(taskKey(task.order));
+      released.push(resultWithoutValue(task.order, 'released'));
+    }
+    if (released.length > 0) this.onResults(released);
+  }
+}

@@ -1,0 +1,330 @@
+/**
+ * One warm Python process: spawn, frames in and out, TERM -> KILL of its group.
+ *
+ *   starting --READY--> ready --end()--> ending --exit--> ended
+ *       |                 |                                 ^
+ *       +-----------------+------- exit by itself ----------+
+ *
+ * `ended` is reported once, after the exit status is known and everything the process had written is read: results that
+ * left it before it died are results. The group is killed then, so that nothing a function started outlives it.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { TaskOrder, TaskResult } from '../bus/messages.js';
+import type { RuntimeInfo } from '../actors/processPool.js';
+import {
+  CorruptWireError,
+  FrameDecoder,
+  taskFrame,
+  type Ended,
+  type OutputStream,
+  type RuntimeFrame,
+} from './frames.js';
+import { LoadedFunctions } from './loadedFunctions.js';
+import type { PoolTask } from './poolTask.js';
+import { descendants, signalGroup } from './processGroup.js';
+import { SharedPage } from './sharedPage.js';
+import type { Slot } from './slotChoice.js';
+
+/** How long a process may take to end after TERM. */
+export const TERM_GRACE_MS = 500;
+/** How long what a dead process wrote may take to arrive; a descriptor that leaked to a stranger could keep the pipe open. */
+const LAST_WORDS_MS = 200;
+/** A process that closed its pipe but lives cannot answer any more. */
+const CLOSED_WIRE_GRACE_MS = 50;
+const STDERR_LIMIT_CHARS = 8_192;
+/** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */
+const LAST_SEQUENCE = 0xf000_0000;
+
+/** Why a process was ended, or `itself` where the pool did not ask for it. */
+export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
+
+export interface ProcessEnd {
+  reason: EndReason;
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  /** What it wrote before it was ready, bounded. */
+  stderr: string;
+  /** Spawning itself failed. */
+  error?: Error;
+}
+
+/** A task in a process. */
+export interface SentTask {
+  readonly task: PoolTask;
+  readonly sequence: number;
+  readonly expectedUs: number;
+  /** Wall clock, for a task of which no measurement comes. */
+  readonly sentAtMs: number;
+  output: Buffer[];
+}
+
+export interface Finished {
+  sent: SentTask;
+  result: TaskResult;
+}
+
+export interface ProcessEvents {
+  ready(process: PythonProcess, info: RuntimeInfo): void;
+  /** One read's worth of answers, in order. */
+  progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void;
+  printed?(task: TaskOrder, stream: OutputStream, bytes: Buffer): void;
+  ended(process: PythonProcess, end: ProcessEnd): void;
+}
+
+export interface Launch {
+  python: string;
+  runtimeFolder: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+export class PythonProcess implements Slot {
+  state: 'starting' | 'ready' | 'ending' | 'ended' = 'starting';
+  /** Sent and not answered, oldest first. */
+  readonly outstanding = new Map<number, SentTask>();
+  outstandingBytes = 0;
+  backlogUs = 0;
+  /** Its waiting tasks were taken back; until it has passed them no task is sent behind another, for it could not be fetched back. */
+  takenBack = false;
+  /** Monotonic; when it answered last, or began after being idle. */
+  lastProgressMs = performance.now();
+  wasReady = false;
+  private reason: EndReason = 'itself';
+  private readonly token = randomInt(1, 0xffff_ffff);
+  private readonly page = new SharedPage();
+  private readonly decoder = new FrameDecoder(this.token);
+  private readonly child: ChildProcess;
+  private readonly input: Socket;
+  private unsent: Buffer[] = [];
+  private sequence = 0;
+  private readonly functions = new LoadedFunctions(this.token);
+  private stderr = '';
+  private killTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    launch: Launch,
+    private readonly events: ProcessEvents,
+  ) {
+    this.child = spawn(launch.python, ['-m', 'mpcsfaas.runtime', String(this.token), String(process.pid)], {
+      cwd: launch.runtimeFolder,
+      env: launch.environment,
+      // Its own session, so that its whole group can be signalled, and a terminal's ctrl-C does not reach it.
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', this.page.fd],
+    });
+    const [, , , input, output] = this.child.stdio;
+    this.input = input as Socket;
+    this.listen(output as Socket);
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  get outstandingCount(): number {
+    return this.outstanding.size;
+  }
+
+  get stalled(): boolean {
+    return this.takenBack || this.input.writableNeedDrain;
+  }
+
+  get exhausted(): boolean {
+    return this.sequence >= LAST_SEQUENCE;
+  }
+
+  oldest(): SentTask | undefined {
+    for (const sent of this.outstanding.values()) return sent;
+    return undefined;
+  }
+
+  /** Whether it has a task whose result is awaited. */
+  isWanted(): boolean {
+    for (const { task } of this.outstanding.values()) if (!task.dropped) return true;
+    return false;
+  }
+
+  /** The task whose call it began last, if that is not answered. */
+  begun(): SentTask | undefined {
+    return this.outstanding.get(this.page.current());
+  }
+
+  /** Those whose call has begun and that are not answered: the begun one, and results that are on their way. */
+  allBegun(): SentTask[] {
+    const current = this.page.current();
+    return [...this.outstanding.values()].filter(({ sequence }) => sequence <= current);
+  }
+
+  /** Gathers an order for the next `flush`. `expectedUs` is infinite for a function not known to be short. */
+  send(task: PoolTask, body: Buffer, expectedUs: number): void {
+    if (this.outstanding.size === 0) this.lastProgressMs = performance.now();
+    const { functionId } = task.order;
+    const sequence = ++this.sequence;
+    const index = this.functions.index(functionId, body, this.unsent);
+    this.unsent.push(...taskFrame(this.token, sequence, index, task.order.arguments));
+    this.outstanding.set(sequence, { task, sequence, expectedUs, sentAtMs: Date.now(), output: [] });
+    this.outstandingBytes += task.order.arguments.length;
+    this.backlogUs += expectedUs;
+  }
+
+  /** Writes what was gathered, as one write. */
+  flush(): void {
+    if (this.unsent.length === 0) return;
+    const pieces = this.unsent;
+    this.unsent = [];
+    if (this.input.writable) this.input.write(Buffer.concat(pieces));
+  }
+
+  /**
+   * Takes back the tasks from a sequence on; what it returns will not run here. A task it may just be beginning stays: its
+   * result or SKIPPED follows.
+   */
+  revoke(from: number): PoolTask[] {
+    const taken: PoolTask[] = [];
+    const begun = this.page.revoke(from, this.sequence + 1);
+    if (begun === undefined) return taken;
+    this.takenBack = true;
+    for (const sent of [...this.outstanding.values()]) {
+      if (sent.sequence < from || sent.sequence <= begun) continue;
+      this.remove(sent);
+      taken.push(sent.task);
+    }
+    return taken;
+  }
+
+  /** Asks it to send what it has finished or printed, for it may be busy with a long task. */
+  poke(): void {
+    if (this.state === 'ready') this.child.kill('SIGURG');
+  }
+
+  /** TERM to the group, after `graceMs` KILL. */
+  end(reason: EndReason, graceMs = TERM_GRACE_MS): void {
+    if (this.state === 'ended') return;
+    if (this.state !== 'ending') {
+      this.state = 'ending';
+      this.reason = reason;
+    }
+    clearTimeout(this.killTimer);
+    if (this.pid === undefined || this.hasExited()) return;
+    const below = descendants(this.pid);
+    if (graceMs <= 0) {
+      signalGroup(this.pid, 'SIGKILL', below);
+      return;
+    }
+    signalGroup(this.pid, 'SIGTERM', below);
+    this.killTimer = setTimeout(() => this.end(reason, 0), graceMs);
+  }
+
+  private hasExited(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  private remove(sent: SentTask): void {
+    this.outstanding.delete(sent.sequence);
+    this.outstandingBytes -= sent.task.order.arguments.length;
+    // Not subtracted when nothing is left: infinite minus infinite is no number.
+    this.backlogUs = this.outstanding.size === 0 ? 0 : this.backlogUs - sent.expectedUs;
+  }
+
+  private listen(output: Socket): void {
+    // Errors of the pipes only repeat that the process is gone, which its exit tells better.
+    this.input.on('error', () => undefined);
+    output.on('error', () => undefined);
+    output.on('data', (chunk: Buffer) => this.received(chunk));
+    output.on('end', () => {
+      setTimeout(() => {
+        if (!this.hasExited()) this.end('corrupt', 0);
+      }, CLOSED_WIRE_GRACE_MS).unref();
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-STDERR_LIMIT_CHARS);
+    });
+    this.child.once('error', (error) => {
+      // `error` also reports a failed kill; only without a pid was nothing started.
+      if (this.pid === undefined) this.finish({ exitCode: null, signal: null, error });
+    });
+    this.child.once('exit', (exitCode, signal) => {
+      if (this.pid !== undefined) signalGroup(this.pid, 'SIGKILL');
+      const done = (): void => {
+        clearTimeout(timer);
+        this.finish({ exitCode, signal });
+      };
+      const timer = setTimeout(done, LAST_WORDS_MS);
+      if (output.closed || output.readableEnded) done();
+      else output.once('close', done);
+    });
+  }
+
+  private finish(end: Pick<ProcessEnd, 'exitCode' | 'signal' | 'error'>): void {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    clearTimeout(this.killTimer);
+    this.page.close();
+    for (const stream of this.child.stdio) stream?.destroy();
+    this.events.ended(this, { ...end, reason: this.reason, stderr: this.stderr.trim() });
+  }
+
+  private received(chunk: Buffer): void {
+    const finished: Finished[] = [];
+    const skipped: PoolTask[] = [];
+    try {
+      for (const frame of this.decoder.push(chunk)) this.handle(frame, finished, skipped);
+    } catch (error) {
+      if (!(error instanceof CorruptWireError)) throw error;
+      this.end('corrupt', 0);
+    }
+    if (finished.length > 0 || skipped.length > 0) {
+      this.lastProgressMs = performance.now();
+      if (this.takenBack && this.page.hasPassedRevoked()) this.takenBack = false;
+      this.events.progressed(this, finished, skipped);
+    }
+  }
+
+  private handle(frame: RuntimeFrame, finished: Finished[], skipped: PoolTask[]): void {
+    switch (frame.kind) {
+      case 'completed':
+        this.answered(frame, finished, { outcome: 'completed' });
+        return;
+      case 'failed':
+        this.answered(frame, finished, { outcome: 'failed', failure: frame.failure });
+        return;
+      case 'output': {
+        const sent = this.outstanding.get(frame.sequence);
+        if (sent === undefined) return;
+        sent.output.push(frame.bytes);
+        this.events.printed?.(sent.task.order, frame.stream, frame.bytes);
+        return;
+      }
+      case 'skipped': {
+        const sent = this.outstanding.get(frame.sequence);
+        if (sent === undefined) return;
+        this.remove(sent);
+        skipped.push(sent.task);
+        return;
+      }
+      case 'ready':
+        if (this.state === 'starting') this.state = 'ready';
+        this.wasReady = true;
+        this.events.ready(this, { pythonVersion: frame.pythonVersion, dillVersion: frame.dillVersion });
+        return;
+      default:
+        return frame satisfies never;
+    }
+  }
+
+  private answered(frame: Ended, finished: Finished[], how: Pick<TaskResult, 'outcome' | 'failure'>): void {
+    const sent = this.outstanding.get(frame.sequence);
+    // A task that was taken back in the same moment: another process has it.
+    if (sent === undefined) return;
+    this.remove(sent);
+    if (frame.recycle && this.state === 'ready') this.end('recycled');
+    const { taskId, fence } = sent.task.order;
+    const { payload, startedAtMs, runTimeUs, peakMemoryKib, outputTruncated } = frame;
+    const output = Buffer.concat(sent.output);
+    finished.push({
+      sent,
+      result: { taskId, fence, ...how, payload, startedAtMs, runTimeUs, peakMemoryKib, output, outputTruncated },
+    });
+  }
+}
