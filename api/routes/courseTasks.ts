@@ -1,0 +1,136 @@
+import { Type } from '@fastify/type-provider-typebox';
+import { PlatformError } from '../../bus/errors.js';
+import type { TaskOutcome } from '../../bus/taskStore.js';
+import { clientGone } from '../clientGone.js';
+import { refuseWhileDraining } from '../draining.js';
+import type { ErrorReply } from '../errorReplies.js';
+import { newTask } from '../newTask.js';
+import { pickleOf } from '../pickleField.js';
+import { resultJson } from '../resultJson.js';
+import {
+  errorResponses,
+  Payload,
+  StatusSchema,
+  taskOptions,
+  TaskParams,
+  TaskResult,
+  Uuid,
+  waitSeconds,
+} from '../schemas.js';
+import type { Api, ApiServices } from '../services.js';
+import { statusOf } from '../taskStatus.js';
+
+const TaskId = Uuid('Id of the task');
+
+/** The course API for one task: submit, ask, fetch. Existing clients depend on every word of it. */
+export function courseRoutes(app: Api, services: ApiServices): void {
+  executeRoute(app, services);
+  statusRoute(app, services);
+  resultRoute(app, services);
+}
+
+function executeRoute(app: Api, services: ApiServices): void {
+  const { knownFunctions, submitter, config } = services;
+  app.post(
+    '/execute_function',
+    {
+      onRequest: refuseWhileDraining(services),
+      schema: {
+        operationId: 'executeFunction',
+        tags: ['course'],
+        summary: 'Run a function',
+        description:
+          'The task is durable when the answer comes. The options are extensions; the course has the first two fields.',
+        body: Type.Object({
+          function_id: Uuid('Id that /register_function answered'),
+          payload: Payload('Base64 of `dill.dumps((args, kwargs))`, a tuple and a dict'),
+          ...taskOptions,
+        }),
+        response: {
+          200: Type.Object({ task_id: TaskId }),
+          ...errorResponses(
+            'VALIDATION_FAILED',
+            'PAYLOAD_NOT_BASE64',
+            'PAYLOAD_NOT_PICKLE',
+            'FUNCTION_UNKNOWN',
+            'BODY_TOO_LARGE',
+            'UNSUPPORTED_MEDIA_TYPE',
+            'STORE_UNAVAILABLE',
+            'SHUTTING_DOWN',
+          ),
+        },
+      },
+    },
+    async ({ body }) => {
+      const functionId = body.function_id.toLowerCase();
+      const task = newTask(functionId, pickleOf('payload', body.payload), body, config.maxAttempts);
+      await knownFunctions.mustExist(functionId);
+      await submitter.submit([task]);
+      return { task_id: task.taskId };
+    },
+  );
+}
+
+function statusRoute(app: Api, { store }: ApiServices): void {
+  app.get(
+    '/status/:task_id',
+    {
+      schema: {
+        operationId: 'getStatus',
+        tags: ['course'],
+        summary: 'Where a task stands',
+        params: TaskParams,
+        response: {
+          200: Type.Object({ task_id: TaskId, status: StatusSchema }),
+          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ params }) => {
+      const taskId = params.task_id.toLowerCase();
+      const [state] = await store.readStatuses([taskId]);
+      if (state === undefined) throw unknownTask(taskId);
+      return { task_id: taskId, status: statusOf(state) };
+    },
+  );
+}
+
+function resultRoute(app: Api, { settled }: ApiServices): void {
+  app.get(
+    '/result/:task_id',
+    {
+      // Query parameters are texts; bodies are not coerced, so neither is this, the only number among parameters.
+      preValidation: ({ query }: { query: Record<string, unknown> }, _reply, done) => {
+        if (query.wait !== undefined) query.wait = query.wait === '' ? Number.NaN : Number(query.wait);
+        done();
+      },
+      serializerCompiler: () => (answer: TaskOutcome | ErrorReply) =>
+        'state' in answer ? resultJson(answer) : JSON.stringify(answer),
+      schema: {
+        operationId: 'getResult',
+        tags: ['course'],
+        summary: 'What a task returned, or raised',
+        description:
+          'Before the end `result` is empty; with `wait` the answer comes at the end, or when the wait is over.',
+        params: TaskParams,
+        querystring: Type.Object({ wait: Type.Optional(waitSeconds) }),
+        response: {
+          200: TaskResult,
+          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'TOO_MANY_WAITS', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const taskId = params.task_id.toLowerCase();
+      const timeoutMs = (query.wait ?? 0) * 1000;
+      const wait = timeoutMs > 0 ? { timeoutMs, signal: clientGone(reply) } : { timeoutMs };
+      const [outcome] = await settled.wait([taskId], wait);
+      if (outcome === undefined) throw unknownTask(taskId);
+      return outcome;
+    },
+  );
+}
+
+function unknownTask(taskId: string): PlatformError {
+  return new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
+}

@@ -1,0 +1,55 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { Type } from '@fastify/type-provider-typebox';
+import type { Api, ApiServices } from '../services.js';
+
+const DESCRIPTION = `Runs Python functions. Register one, execute it with arguments, fetch the result.
+
+Payloads are base64 (Python's \`codecs.encode(data, "base64")\`) of \`dill.dumps(...)\`; results load with \`dill.loads(...)\`.
+Every error answers \`{detail, code, remedy}\`. A task id means that the task is durable. A 503 means that nobody knows: ask again.`;
+
+/** Before any route is added: collects their schemas, and serves the pages that show them, from files of this machine. */
+export async function documentation(app: Api, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'MPCSFaaS', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
+      tags: [
+        { name: 'course', description: 'The API of the course: one function, one task' },
+        { name: 'tasks', description: 'Many tasks at once, and all about one' },
+        { name: 'functions', description: 'Registered functions' },
+        { name: 'operations', description: 'Workers and health' },
+      ],
+    },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
+    theme: { title: 'MPCSFaaS API' },
+  });
+}
+
+/** Where to begin, and the description of everything for programs. */
+export function documentationRoutes(app: Api, { version }: ApiServices): void {
+  const links = { documentation: '/docs', openapi: '/openapi.json', ready: '/health/ready', workers: '/workers' };
+  app.get(
+    '/',
+    {
+      schema: {
+        operationId: 'getRoot',
+        tags: ['operations'],
+        summary: 'What this server is',
+        response: {
+          200: Type.Object({
+            name: Type.Literal('mpcsfaas'),
+            version: Type.String(),
+            links: Type.Record(Type.String(), Type.String(), { description: 'Where to go from here' }),
+          }),
+        },
+      },
+    },
+    () => ({ name: 'mpcsfaas' as const, version, links }),
+  );
+
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}

@@ -1,0 +1,88 @@
+import { Type } from '@fastify/type-provider-typebox';
+import { PlatformError } from '../../bus/errors.js';
+import { refuseWhileDraining } from '../draining.js';
+import { pickleOf } from '../pickleField.js';
+import { errorResponses, Payload, Uuid } from '../schemas.js';
+import type { Api, ApiServices } from '../services.js';
+import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
+
+const FunctionId = Uuid('Id of the function; the same bytes always have the same one');
+
+/** Functions: registering one, and what is known of one. */
+export function functionRoutes(app: Api, services: ApiServices): void {
+  const { store, knownFunctions } = services;
+
+  app.post(
+    '/register_function',
+    {
+      onRequest: refuseWhileDraining(services),
+      schema: {
+        operationId: 'registerFunction',
+        tags: ['course'],
+        summary: 'Register a function',
+        description:
+          'Functions are immutable and known by their content: registering the same bytes again answers the same id.',
+        body: Type.Object({
+          name: Type.String({ description: 'Name for people, such as `double`', examples: ['double'] }),
+          payload: Payload('Base64 of `dill.dumps(function)`'),
+        }),
+        response: {
+          200: Type.Object({ function_id: FunctionId }),
+          ...errorResponses(...SUBMIT_ERRORS),
+        },
+      },
+    },
+    async ({ body }) => {
+      const { functionId } = await store.registerFunction({
+        name: body.name,
+        payload: pickleOf('payload', body.payload),
+      });
+      knownFunctions.remember(functionId);
+      return { function_id: functionId };
+    },
+  );
+
+  app.get(
+    '/functions/:function_id',
+    {
+      schema: {
+        operationId: 'getFunction',
+        tags: ['functions'],
+        summary: 'What is known of a function',
+        params: Type.Object({ function_id: FunctionId }),
+        response: {
+          200: Type.Object({
+            function_id: FunctionId,
+            name: Type.String({ description: 'As it was first registered' }),
+            payload_bytes: Type.Integer({ description: 'Size of its pickle' }),
+            registered_at: isoTimeSchema('When it was registered'),
+            registered_at_ms: msTimeSchema('When it was registered'),
+          }),
+          ...errorResponses('VALIDATION_FAILED', 'FUNCTION_UNKNOWN', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ params }) => {
+      const functionId = params.function_id.toLowerCase();
+      const record = await store.readFunction(functionId);
+      if (!record) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
+      return {
+        function_id: functionId,
+        name: record.name,
+        payload_bytes: record.payloadBytes,
+        registered_at: isoTime(record.registeredAtMs),
+        registered_at_ms: record.registeredAtMs,
+      };
+    },
+  );
+}
+
+const SUBMIT_ERRORS = [
+  'VALIDATION_FAILED',
+  'PAYLOAD_NOT_BASE64',
+  'PAYLOAD_NOT_PICKLE',
+  'BODY_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'STORE_UNAVAILABLE',
+  'SHUTTING_DOWN',
+] as const;

@@ -1,0 +1,51 @@
+import { Type } from '@fastify/type-provider-typebox';
+import type { Api, ApiServices } from '../services.js';
+
+/** For load balancers and supervisors: whether to restart this process, whether to send it requests. */
+export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): void {
+  app.get(
+    '/health/live',
+    {
+      schema: {
+        operationId: 'isLive',
+        tags: ['operations'],
+        summary: 'Whether the process lives',
+        response: { 200: Type.Object({ status: Type.Literal('live') }, { description: 'Always' }) },
+      },
+    },
+    () => ({ status: 'live' as const }),
+  );
+
+  const Readiness = (description: string) =>
+    Type.Object(
+      {
+        ready: Type.Boolean({ description: 'Requests can be served' }),
+        redis: Type.Boolean({ description: 'Redis answers; nothing works without it' }),
+        nats: Type.Boolean({ description: 'NATS answers; without it all is slower, nothing is wrong' }),
+        draining: Type.Boolean({ description: 'The process is stopping' }),
+        detail: Type.String({ description: 'The same in a sentence' }),
+      },
+      { description },
+    );
+
+  app.get(
+    '/health/ready',
+    {
+      schema: {
+        operationId: 'isReady',
+        tags: ['operations'],
+        summary: 'Whether requests should be sent here',
+        response: { 200: Readiness('Yes'), 503: Readiness('No; `redis`, `nats` and `draining` tell why') },
+      },
+    },
+    async (_request, reply) => {
+      const { redis, nats } = isReady();
+      const draining = isDraining();
+      const ready = redis && nats && !draining;
+      const away = [...(redis ? [] : ['Redis']), ...(nats ? [] : ['NATS'])];
+      const detail = draining ? 'Stopping.' : away.length === 0 ? 'Ready.' : `Cannot reach ${away.join(' and ')}.`;
+      if (!ready) reply.header('retry-after', '1');
+      return reply.code(ready ? 200 : 503).send({ ready, redis, nats, draining, detail });
+    },
+  );
+}

@@ -1,0 +1,99 @@
+import { Type } from '@fastify/type-provider-typebox';
+import { PlatformError } from '../../bus/errors.js';
+import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
+import type { Api, ApiServices } from '../services.js';
+import { statusOf } from '../taskStatus.js';
+import { TaskStory, taskStory } from '../taskStory.js';
+
+/** One task beyond the course: its story, its end before time, what it printed. */
+export function taskRoutes(app: Api, services: ApiServices): void {
+  storyRoute(app, services);
+  cancelRoute(app, services);
+  outputRoute(app, services);
+}
+
+function storyRoute(app: Api, { store }: ApiServices): void {
+  app.get(
+    '/tasks/:task_id',
+    {
+      schema: {
+        operationId: 'getTask',
+        tags: ['tasks'],
+        summary: "A task's whole story",
+        description: 'State, attempts, times, run time, memory, why it failed, and every transition it made.',
+        params: TaskParams,
+        response: { 200: TaskStory, ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE') },
+      },
+    },
+    async ({ params }) => {
+      const task = await store.readTask(params.task_id.toLowerCase());
+      return task ? taskStory(task) : throwUnknown(params.task_id);
+    },
+  );
+}
+
+function cancelRoute(app: Api, { store, settled, transition, announceCancelled }: ApiServices): void {
+  app.post(
+    '/tasks/:task_id/cancel',
+    {
+      schema: {
+        operationId: 'cancelTask',
+        tags: ['tasks'],
+        summary: 'Cancel a task',
+        description: 'Also while it runs: its process is ended. Cancelling a task that has ended changes nothing.',
+        params: TaskParams,
+        response: {
+          200: Type.Object({
+            task_id: Uuid('Id of the task'),
+            cancelled: Type.Boolean({ description: 'Whether this request is what ended it' }),
+            status: StatusSchema,
+          }),
+          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ params }) => {
+      const taskId = params.task_id.toLowerCase();
+      const [verdict] = await store.cancel([taskId]);
+      if (!verdict?.cancelled) {
+        if (verdict?.reason !== 'terminal') return throwUnknown(taskId);
+        return { task_id: taskId, cancelled: false, status: statusOf(verdict.state) };
+      }
+      transition('task', taskId, verdict.from, 'task.cancelled', 'cancelled');
+      if (verdict.from === 'running') announceCancelled([{ taskId, fence: verdict.fence }]);
+      settled.onSettled([{ taskId, state: 'cancelled' }]);
+      return { task_id: taskId, cancelled: true, status: 'CANCELLED' as const };
+    },
+  );
+}
+
+function outputRoute(app: Api, { store }: ApiServices): void {
+  app.get(
+    '/tasks/:task_id/logs',
+    {
+      schema: {
+        operationId: 'getTaskLogs',
+        tags: ['tasks'],
+        summary: 'What a task printed',
+        description:
+          'Its stdout and stderr, bounded; `output_truncated` of GET /tasks/{task_id} tells whether some is missing.',
+        params: TaskParams,
+        response: {
+          200: { description: 'The text', content: { 'text/plain': { schema: Type.String() } } },
+          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ params }, reply) => {
+      const output = await store.readOutput(params.task_id.toLowerCase());
+      if (!output) return throwUnknown(params.task_id);
+      // Anything may have been printed: browsers shall not take it for a page.
+      reply.header('x-content-type-options', 'nosniff').type('text/plain; charset=utf-8');
+      return output.toString('utf8');
+    },
+  );
+}
+
+function throwUnknown(taskId: string): never {
+  throw new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
+}

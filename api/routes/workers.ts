@@ -1,0 +1,52 @@
+import { Type } from '@fastify/type-provider-typebox';
+import { errorResponses } from '../schemas.js';
+import type { Api, ApiServices } from '../services.js';
+import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
+
+const Worker = Type.Object({
+  name: Type.String(),
+  state: Type.String({ description: 'joining, ready, busy, suspect, draining, lost or gone' }),
+  dispatcher: Type.String({ description: 'Whom it is connected to' }),
+  mode: Type.String({ description: 'local, push or pull' }),
+  slots: Type.Integer({ description: 'Tasks it runs at once' }),
+  running: Type.Integer(),
+  queued: Type.Integer({ description: 'Tasks it holds and has not started' }),
+  functions: Type.Integer({ description: 'Functions it holds warm' }),
+  pid: Type.Integer(),
+  python_version: Type.String(),
+  dill_version: Type.String(),
+  joined_at: isoTimeSchema('When it joined'),
+  joined_at_ms: msTimeSchema('When it joined'),
+  heartbeat_at: isoTimeSchema('When it was last heard of'),
+  heartbeat_at_ms: msTimeSchema('When it was last heard of'),
+});
+
+/** The workers, as their dispatchers last reported them. */
+export function workerRoutes(app: Api, { store }: ApiServices): void {
+  app.get(
+    '/workers',
+    {
+      schema: {
+        operationId: 'listWorkers',
+        tags: ['operations'],
+        summary: 'All workers',
+        response: { 200: Type.Object({ workers: Type.Array(Worker) }), ...errorResponses('STORE_UNAVAILABLE') },
+      },
+    },
+    async () => {
+      const workers = await store.readWorkers();
+      workers.sort((a, b) => a.name.localeCompare(b.name));
+      return {
+        workers: workers.map(({ pythonVersion, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
+          ...worker,
+          python_version: pythonVersion,
+          dill_version: dillVersion,
+          joined_at: isoTime(joinedAtMs),
+          joined_at_ms: joinedAtMs,
+          heartbeat_at: isoTime(heartbeatAtMs),
+          heartbeat_at_ms: heartbeatAtMs,
+        })),
+      };
+    },
+  );
+}

@@ -1,0 +1,46 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { Config } from '../bus/config.js';
+import type { TaskRef } from '../bus/messages.js';
+import type { TaskStore } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+import type { KnownFunctions } from './knownFunctions.js';
+import type { SettledTasks } from './settledTasks.js';
+import type { Submitter } from './submitter.js';
+
+/** What the API is given by who starts it. */
+export interface ApiDependencies {
+  store: TaskStore;
+  /** Closed by the app, before it stops listening. */
+  settled: SettledTasks;
+  /** New tasks can be claimed: dispatchers should know. Must not throw. */
+  announceQueued: (count: number) => void;
+  /** These attempts were cancelled while they ran: their dispatchers should stop them. Must not throw. */
+  announceCancelled: (refs: TaskRef[]) => void;
+  transition: TransitionLog;
+  log: Logger;
+  config: Pick<Config, 'maxBodyBytes' | 'maxAttempts'>;
+  isReady: () => { redis: boolean; nats: boolean };
+  /** True from the moment the process was told to stop: no new tasks are taken. */
+  isDraining: () => boolean;
+  version: string;
+  /** How long a request may take to arrive whole, headers and body. Default 60,000. */
+  requestTimeoutMs?: number;
+}
+
+/** What the routes work with. */
+export interface ApiServices extends ApiDependencies {
+  knownFunctions: KnownFunctions;
+  submitter: Submitter;
+}
+
+/** The Fastify instance, typed so that requests and replies have the types of their schemas. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;

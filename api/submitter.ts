@@ -1,0 +1,75 @@
+import { OneWriter } from '../bus/oneWriter.js';
+import type { NewTask, TaskStore } from '../bus/taskStore.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
+
+const MAX_BATCH_TASKS = 500;
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+
+interface SubmitterOptions {
+  store: TaskStore;
+  /** Tells dispatchers that `count` tasks can be claimed now. */
+  announceQueued: (count: number) => void;
+  transition: TransitionLog;
+}
+
+/** One caller's tasks, which may lie in several batches: it is answered when the last of them is in the store. */
+interface Submission {
+  unwritten: number;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+interface Entry {
+  task: NewTask;
+  submission: Submission;
+}
+
+/**
+ * The API's wire to the store for new tasks: those of all requests that come in while one batch is being written make up the
+ * next one.
+ */
+export class Submitter {
+  private readonly writer: OneWriter<Entry>;
+
+  constructor(private readonly options: SubmitterOptions) {
+    this.writer = new OneWriter<Entry>((batch) => this.write(batch), {
+      maxItems: MAX_BATCH_TASKS,
+      maxBytes: MAX_BATCH_BYTES,
+      sizeOf: ({ task }) => task.arguments.length,
+      onError: () => undefined, // `write` answers its submissions itself, failed or not.
+    });
+  }
+
+  /**
+   * Resolves when all the tasks are in the store.
+   * @throws PlatformError STORE_UNAVAILABLE: some of them may be in the store, and then run.
+   */
+  submit(tasks: readonly NewTask[]): Promise<void> {
+    if (tasks.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const submission: Submission = { unwritten: tasks.length, resolve, reject };
+      for (const task of tasks) this.writer.push({ task, submission });
+    });
+  }
+
+  private async write(batch: Entry[]): Promise<void> {
+    const { store, announceQueued, transition } = this.options;
+    try {
+      const verdicts = await store.submit(batch.map(({ task }) => task));
+      let claimable = 0;
+      batch.forEach(({ task }, index) => {
+        if (verdicts[index] !== 'accepted') return;
+        if (task.delayMs === 0) claimable++;
+        const state = task.delayMs === 0 ? 'queued' : 'delayed';
+        transition('task', task.taskId, 'new', 'task.submitted', state, { function: task.functionId });
+      });
+      if (claimable > 0) announceQueued(claimable);
+    } catch (error) {
+      for (const { submission } of batch) submission.reject(error);
+      return;
+    }
+    for (const { submission } of batch) {
+      if (--submission.unwritten === 0) submission.resolve();
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { buildApp } from '../../../api/app.js';
+import type { ApiDependencies } from '../../../api/services.js';
+import { SettledTasks, type SettledTasksOptions } from '../../../api/settledTasks.js';
+import type { TaskRef } from '../../../bus/messages.js';
+import { connectRedis } from '../../../bus/redis/connection.js';
+import { RedisTaskStore } from '../../../bus/redis/redisTaskStore.js';
+import type { ClaimedTask, Settlement } from '../../../bus/taskStore.js';
+import type { MachineName } from '../../../bus/transitionLog.js';
+import { type SpecServer, startRedis } from '../../support/servers.js';
+
+/** `dill.dumps(...)` of something small: `((5,), {})` and such; what it is makes no difference to the API. */
+export const PICKLE = Buffer.from('80049507000000000000004b0585947d94862e', 'hex');
+export const PAYLOAD = `${PICKLE.toString('base64')}\n`;
+export const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000';
+
+export interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  body: Record<string, unknown>;
+  text: string;
+}
+
+export interface ApiFixture {
+  app: FastifyInstance;
+  redis: SpecServer;
+  store: RedisTaskStore;
+  settled: SettledTasks;
+  /** What the app told its surroundings, in order. */
+  announced: { queued: number[]; cancelled: TaskRef[]; transitions: [MachineName, string, string, string, string][] };
+  /** Log lines of the app, parsed. */
+  logged: Record<string, unknown>[];
+  /** Set by a spec to play a dependency that is away, or a process that was told to stop. */
+  state: { redis: boolean; nats: boolean; draining: boolean };
+  get: (url: string) => Promise<Answer>;
+  post: (url: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
+  /** Registers a function and answers its id. */
+  functionId: () => Promise<string>;
+  /** Submits one task, with more fields if given, and answers its id. */
+  submit: (more?: Record<string, unknown>) => Promise<string>;
+  /** Does what a dispatcher does: claims all that is queued. */
+  claim: () => Promise<ClaimedTask[]>;
+  /** Does what a dispatcher does: ends a claimed task. */
+  settle: (task: ClaimedTask, ending?: Partial<Settlement>) => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+export type FixtureOptions = Partial<Omit<ApiDependencies, 'config'>> & {
+  config?: Partial<ApiDependencies['config']>;
+  settledOptions?: Partial<SettledTasksOptions>;
+};
+
+/** The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. */
+export async function startApi({ settledOptions, config, ...dependencies }: FixtureOptions = {}): Promise<ApiFixture> {
+  const redis = await startRedis();
+  const connection = connectRedis(redis.url, { lost: () => undefined, restored: () => undefined });
+  if (connection.status !== 'ready') await new Promise((resolve) => connection.once('ready', resolve));
+  const store = new RedisTaskStore(connection, { shards: 1, leaseMs: 15_000, resultTtlSeconds: 600 });
+  const settled = new SettledTasks({ store, ...settledOptions });
+  const announced: ApiFixture['announced'] = { queued: [], cancelled: [], transitions: [] };
+  const logged: ApiFixture['logged'] = [];
+  const state: ApiFixture['state'] = { redis: true, nats: true, draining: false };
+  const log = pino(
+    { level: 'info' },
+    { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+  );
+  const app = await buildApp({
+    store,
+    settled,
+    log,
+    announceQueued: (count) => announced.queued.push(count),
+    announceCancelled: (refs) => announced.cancelled.push(...refs),
+    transition: (machine, id, from, event, to) => announced.transitions.push([machine, id, from, event, to]),
+    config: { maxBodyBytes: 1024 * 1024, maxAttempts: 3, ...config },
+    isReady: () => ({ redis: state.redis, nats: state.nats }),
+    isDraining: () => state.draining,
+    version: '1.2.3',
+    ...dependencies,
+  });
+
+  const request = async (method: 'GET' | 'POST', url: string, body?: unknown, headers = {}): Promise<Answer> => {
+    const payload = body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) };
+    const json = body === undefined ? {} : { 'content-type': 'application/json' };
+    const reply = await app.inject({ method, url, ...payload, headers: { ...json, ...headers } });
+    const isJson = String(reply.headers['content-type']).includes('json');
+    const parsed = isJson ? reply.json<Record<string, unknown>>() : {};
+    return { status: reply.statusCode, headers: reply.headers, body: parsed, text: reply.body };
+  };
+  const post: ApiFixture['post'] = (url, body, headers) => request('POST', url, body, headers);
+  const functionId = async (): Promise<string> =>
+    String((await post('/register_function', { name: 'double', payload: PAYLOAD })).body['function_id']);
+
+  return {
+    ...{ app, redis, store, settled, announced, logged, state, post, functionId },
+    get: (url) => request('GET', url),
+    submit: async (more) => {
+      const answer = await post('/execute_function', { function_id: await functionId(), payload: PAYLOAD, ...more });
+      return String(answer.body['task_id']);
+    },
+    claim: async () => (await store.claim('dispatcher-1', 500)).claimed,
+    settle: async ({ taskId, fence }, ending = {}) => {
+      const [verdict] = await store.settle([{ ...SETTLEMENT, taskId, fence, ...ending }]);
+      if (verdict === 'stale' || verdict === 'duplicate') throw new Error(`settled as ${verdict}`);
+    },
+    stop: async () => {
+      await app.close();
+      await store.close();
+      await redis.stop();
+    },
+  };
+}
+
+const SETTLEMENT: Omit<Settlement, 'taskId' | 'fence'> = {
+  event: 'task.succeeded',
+  payload: PICKLE,
+  retryDelayMs: 0,
+  worker: 'worker-1',
+  startedAtMs: Date.now(),
+  runTimeUs: 1500,
+  peakMemoryKib: 20_480,
+  output: Buffer.alloc(0),
+  outputTruncated: false,
+};
