@@ -1,0 +1,71 @@
+# MPCSFaaS. `make help` lists the targets; every one that needs the set-up runs it by itself, quietly.
+#
+# Variables, all optional, reach the programs through the environment: bus/config.ts documents and checks each of them.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.SILENT:
+.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage diagrams diagrams-check format clean distclean
+
+# A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
+MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
+
+help: ## List the targets and variables
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	echo
+	echo "Variables: MODE=push|pull|local  WORKERS=1  SLOTS=<cores>  API_PORT=8000  DATA_DIR=.platform  PYTHON=..."
+	echo "           PYTHONPATH=...  LOG_LEVEL=info  LOG_FORMAT=pretty|json  REDIS_URL=...  NATS_URL=..."
+	echo "           for single actors also  DISPATCHER_PORT=5555  DISPATCHER_URL=tcp://127.0.0.1:5555"
+	echo "For example: make up MODE=pull WORKERS=2 API_PORT=8001"
+
+setup: ## Install what is missing (npm packages, servers, a Python with dill) and build
+	scripts/setup.sh
+
+up: setup ## Start a whole platform, until Ctrl-C
+	$(MPCSFAAS) up
+
+demo: setup ## Start a platform on free ports, run real work through it, stop it
+	$(MPCSFAAS) demo
+
+api: setup ## Start the HTTP API alone
+	$(MPCSFAAS) api
+
+dispatcher: setup ## Start a dispatcher alone
+	$(MPCSFAAS) dispatcher
+
+worker: setup ## Start a worker alone, for the dispatcher at DISPATCHER_URL
+	$(MPCSFAAS) $(or $(MODE),push)_worker \
+	  $(or $(SLOTS),$$(node -p 'os.availableParallelism()')) $(or $(DISPATCHER_URL),tcp://127.0.0.1:$(or $(DISPATCHER_PORT),5555))
+
+monitor: setup ## Start a heartbeat monitor alone
+	$(MPCSFAAS) monitor
+
+redis: setup ## Start a redis-server alone, on the port of REDIS_URL
+	$(MPCSFAAS) redis
+
+nats: setup ## Start a nats-server alone, on the port of NATS_URL
+	$(MPCSFAAS) nats
+
+test: setup ## Run all specs and the Python tests
+	exec node scripts/test.mjs
+
+check: setup ## Compile, lint, check format, import rules and drawings
+	exec scripts/check.sh
+
+coverage: setup ## Run the specs and report what they cover, here and in coverage/index.html
+	exec node_modules/.bin/c8 node_modules/.bin/mocha 'dist/specs/**/*.spec.js'
+
+diagrams: setup ## Draw the state machines into ARCHITECTURE.md
+	exec node dist/cli/diagrams.js
+
+diagrams-check: setup ## Tell whether the drawings are those of the machines
+	exec node dist/cli/diagrams.js --check
+
+format: setup ## Rewrite sources the way prettier and ruff want them
+	scripts/format.sh
+
+clean: ## Remove what was built
+	rm -rf dist coverage .eslintcache
+
+distclean: clean ## Remove all that set-up and use have left: packages, Pythons, the data of `make up`
+	rm -rf node_modules .venv .venv-dev .platform

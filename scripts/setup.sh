@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Installs what is missing and builds what has changed; says what it does and why, and nothing when there is nothing to do.
+# Safe to repeat, and to run from several terminals at once. PYTHON=... names the Python that runs functions.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .platform
+
+MIN_NODE=20.19
+PYTHON_RECORD=.platform/python
+VENV=.venv
+DILL='dill>=0.3.6'
+# An index that does not answer is given up soon: there is another way to a Python with dill.
+PIP_PATIENCE='--retries 1 --timeout 15'
+LOG=.platform/setup.log
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# Several `make` in several terminals may want the same things at the same moment.
+if [ -z "${MPCSFAAS_SETUP_LOCKED:-}" ] && command -v flock >/dev/null; then
+  MPCSFAAS_SETUP_LOCKED=1 exec flock .platform/setup.lock scripts/setup.sh "$@"
+fi
+
+# Runs a command quietly; shows what it printed only when it fails.
+quietly() {
+  if "$@" >"$LOG" 2>&1 </dev/null; then return 0; fi
+  return 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+can_use_apt() {
+  command -v apt-get >/dev/null || return 1
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null
+}
+
+# Packages of servers start a service when they are installed, on the very ports that others may use. A policy that forbids it
+# is laid down for the moment, unless the machine has one of its own, and the units are not enabled for the next boot either.
+apt_install() {
+  local policy=/usr/sbin/policy-rc.d laid='' status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    laid=yes
+  fi
+  # The lists may be missing or name versions that are gone: then once more with fresh ones.
+  apt_get_install "$@" || { quietly as_root apt-get update; apt_get_install "$@"; } || status=1
+  if [ -n "$laid" ]; then as_root rm -f "$policy"; fi
+  if [ -d /run/systemd/system ]; then
+    for unit in "$@"; do
+      case $unit in redis-server | nats-server) quietly as_root systemctl disable --now "$unit" || true ;; esac
+    done
+  fi
+  return $status
+}
+
+apt_get_install() {
+  quietly as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
+}
+
+have_program() {
+  PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin:/usr/local/bin" command -v "$1" >/dev/null
+}
+
+check_node() {
+  command -v node >/dev/null || fail "Node.js $MIN_NODE or later is needed; see https://nodejs.org"
+  node -e "const [a, b] = process.versions.node.split('.').map(Number), [c, d] = '$MIN_NODE'.split('.').map(Number);
+    process.exit(a > c || (a === c && b >= d) ? 0 : 1)" ||
+    fail "Node.js $MIN_NODE or later is needed; this is $(node --version)"
+}
+
+# Fresh when npm installed after the lock file last changed, or when the lock file is the one that was installed, word for word:
+# a checkout may touch a file without changing it.
+install_npm_packages() {
+  local installed=node_modules/.installed-lock.json
+  if cmp -s package-lock.json "$installed"; then return; fi
+  if [ node_modules/.package-lock.json -nt package-lock.json ]; then cp package-lock.json "$installed"; return; fi
+  say 'installing npm packages (npm ci), as package-lock.json says'
+  quietly npm ci --no-audit --no-fund || { cat "$LOG" >&2; fail 'npm ci failed; what it said is above'; }
+  cp package-lock.json "$installed"
+}
+
+install_servers() {
+  local missing=()
+  if [ -z "${REDIS_URL:-}" ] && ! have_program redis-server; then missing+=(redis-server); fi
+  if [ -z "${NATS_URL:-}" ] && ! have_program nats-server; then missing+=(nats-server); fi
+  if [ ${#missing[@]} = 0 ]; then return; fi
+  if can_use_apt; then
+    say "installing ${missing[*]} (apt); they are not started as services, the platform starts its own"
+    apt_install "${missing[@]}" || { tail -n 5 "$LOG" >&2; fail "apt could not install ${missing[*]}; its last words are above"; }
+  elif command -v brew >/dev/null; then
+    # Homebrew names the formula of redis-server redis.
+    say "installing ${missing[*]} (brew)"
+    quietly brew install "${missing[@]/redis-server/redis}" || { cat "$LOG" >&2; fail "brew could not install ${missing[*]}"; }
+  else
+    fail "please install ${missing[*]} (or name running ones with REDIS_URL and NATS_URL) and try again"
+  fi
+}
+
+has_dill() { "$1" -c 'import dill' >/dev/null 2>&1; }
+
+record_python() {
+  printf '%s\n' "$1" >"$PYTHON_RECORD"
+  say "functions run on $("$1" --version 2>&1) with dill: $1"
+}
+
+choose_python() {
+  if [ -n "${PYTHON:-}" ]; then
+    has_dill "$PYTHON" || fail "PYTHON=$PYTHON cannot import dill: install it there, or leave PYTHON away"
+    return
+  fi
+  if [ -s "$PYTHON_RECORD" ] && has_dill "$(cat "$PYTHON_RECORD")"; then return; fi
+  python_in_venv || python_of_system || fail 'no Python with dill could be made or found: install dill, and name its Python with PYTHON=...'
+}
+
+# A Python of the project's own, so that nothing is installed into the user's.
+python_in_venv() {
+  command -v python3 >/dev/null || return 1
+  if ! has_dill "$VENV/bin/python"; then
+    say "making $VENV with dill from the package index"
+    rm -rf "$VENV"
+    make_venv "$VENV" || { rm -rf "$VENV"; say 'python3 -m venv does not work here'; return 1; }
+    # shellcheck disable=SC2086 # options, split on purpose
+    if ! quietly "$VENV/bin/python" -m pip install $PIP_PATIENCE "$DILL"; then
+      rm -rf "$VENV"
+      say 'the package index cannot be reached (or has no dill)'
+      return 1
+    fi
+  fi
+  record_python "$PWD/$VENV/bin/python"
+}
+
+# Debian ships the venv module without what it needs; that is a package of its own.
+make_venv() {
+  quietly python3 -m venv "$1" && return
+  can_use_apt || return 1
+  say 'installing python3-venv (apt), which python3 -m venv needs'
+  apt_install python3-venv || return 1
+  quietly python3 -m venv "$1"
+}
+
+python_of_system() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if has_dill "$python"; then record_python "$(command -v "$python")"; return; fi
+  done
+  can_use_apt || return 1
+  say 'installing python3-dill (apt) instead'
+  apt_install python3-dill || return 1
+  has_dill /usr/bin/python3 && record_python /usr/bin/python3
+}
+
+check_node
+install_npm_packages
+install_servers
+choose_python
+node scripts/build.mjs
