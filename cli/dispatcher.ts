@@ -78,7 +78,10 @@ async function startDispatcher(
       timings: workerTimings(config),
       functionCacheBytes: FUNCTION_CACHE_BYTES,
     },
-    { store, workers, control, clock: systemClock, transition, onError },
+    {
+      ...{ store, workers, control, clock: systemClock, transition, onError },
+      onRefused: (counts) => component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
+    },
   );
   dispatcher.start();
   return dispatcher;
@@ -90,7 +93,9 @@ async function bindRouter({ onError }: Component, config: Config): Promise<Route
   const endpoint = `tcp://${config.dispatcherHost}:${config.dispatcherPort || '*'}`;
   const options = { incoming: workerCodec, outgoing: dispatcherCodec, onError };
   try {
-    return await (config.mode === 'pull' ? PullRouterBus.bind(endpoint, options) : PushRouterBus.bind(endpoint, options));
+    return await (config.mode === 'pull'
+      ? PullRouterBus.bind(endpoint, options)
+      : PushRouterBus.bind(endpoint, options));
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new StartError(

@@ -17,7 +17,9 @@ export function runMonitor(config: Config): Promise<void> {
         transition,
         onError,
         onPaused: (paused) => {
-          const words = paused ? 'Redis has restarted: leases are not enforced for one lease' : 'leases are enforced again';
+          const words = paused
+            ? 'Redis has restarted: leases are not enforced for one lease'
+            : 'leases are enforced again';
           log.info({ leaseMs: config.leaseMs }, words);
         },
       },

@@ -23,7 +23,8 @@ export function runWorker(config: Config, { mode, url, name }: WorkerCommand): P
     const options = { incoming: dispatcherCodec, outgoing: workerCodec, onError: component.onError };
     const supervisor = createSupervisor(component, config, {
       urls: [url],
-      connect: (to) => (mode === 'pull' ? new PullRequestBus({ ...options, url: to }) : new PushDealerBus({ ...options, url: to })),
+      connect: (to) =>
+        mode === 'pull' ? new PullRequestBus({ ...options, url: to }) : new PushDealerBus({ ...options, url: to }),
     });
     await supervisor.start();
     return { drain: (graceMs) => supervisor.drain(graceMs) };
@@ -71,4 +72,3 @@ export function createSupervisor(component: Component, config: Config, { urls, c
     },
   );
 }
-

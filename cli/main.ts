@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/**
+ * The executable `mpcsfaas`: one command per actor, and `up` and `demo` for all of them. Options say the same as variables, and
+ * win. A command's module is loaded when it is called, so that a worker carries no web server.
+ */
+import { Command, Option } from 'commander';
+import { type Config, type Environment, parseConfig } from '../bus/config.js';
+import { environment } from './environment.js';
+import { explain } from './startError.js';
+
+const EXIT_FAILED = 1;
+
+interface WorkerOptions {
+  pythonpath: string[];
+  name?: string;
+}
+
+interface DispatcherOptions {
+  mode?: string;
+  port?: string;
+  workers?: string;
+}
+
+const program = new Command('mpcsfaas')
+  .description('Self-hosted Function-as-a-Service for Python functions.')
+  .showHelpAfterError()
+  .helpCommand(false);
+
+program
+  .command('up')
+  .description('start a whole platform on this machine, until Ctrl-C')
+  .action(async () => (await import('./up.js')).runUp(...configured()));
+
+program
+  .command('demo')
+  .description('start a platform on free ports, run real work through it, and stop it')
+  .action(async () => (await import('./demo.js')).runDemo(...configured()));
+
+program
+  .command('api')
+  .description('start the HTTP API')
+  .action(async () => (await import('./api.js')).runApi(configured()[0]));
+
+program
+  .command('dispatcher')
+  .description('start a dispatcher')
+  .addOption(new Option('-m, --mode <mode>', 'who runs tasks').choices(['local', 'pull', 'push']))
+  .option('-p, --port <port>', 'where workers connect')
+  .option('-w, --workers <processes>', 'Python processes, in local mode')
+  .action(async ({ mode, port, workers }: DispatcherOptions) => {
+    const [config] = configured({ MODE: mode, DISPATCHER_PORT: port, SLOTS: workers });
+    await (await import('./dispatcher.js')).runDispatcher(config);
+  });
+
+for (const mode of ['push', 'pull'] as const) {
+  program
+    .command(`${mode}_worker`)
+    .description(`start a worker for a dispatcher in ${mode} mode`)
+    .argument('<processes>', 'Python processes, so tasks at once')
+    .argument('<url>', 'where the dispatcher is: tcp://host:port')
+    .addOption(
+      new Option('--pythonpath <directory>', 'where functions may import from; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('--name <name>', 'what the worker is called')
+    .action(async (processes: string, url: string, { pythonpath, name }: WorkerOptions) => {
+      const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
+      const [config] = configured({ SLOTS: processes, DISPATCHER_URL: url, PYTHONPATH: searched.join(':') });
+      const worker = { mode, url: config.dispatcherUrl, ...(name === undefined ? {} : { name }) };
+      await (await import('./worker.js')).runWorker(config, worker);
+    });
+}
+
+program
+  .command('monitor')
+  .description('start a heartbeat monitor')
+  .action(async () => (await import('./monitor.js')).runMonitor(configured()[0]));
+
+program
+  .command('redis')
+  .description('start a redis-server with the settings of the platform, on the port of REDIS_URL')
+  .action(async () => (await import('./server.js')).runRedis(...configured()));
+
+program
+  .command('nats')
+  .description('start a nats-server with the settings of the platform, on the port of NATS_URL')
+  .action(async () => (await import('./server.js')).runNats(...configured()));
+
+function configured(overrides: Environment = {}): [Config, Environment] {
+  const env = environment(overrides);
+  return [parseConfig(env), env];
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+/** A process that was started by `up` ends with it, however `up` ended: as if told to stop. */
+function stopWithParent(): void {
+  if (process.channel === undefined) return;
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  // Waiting for that alone is no reason to live on.
+  process.channel.unref();
+}
+
+function fail(error: unknown): void {
+  const message = explain(error);
+  process.exitCode = EXIT_FAILED;
+  process.stderr.write(`mpcsfaas: ${message}\n`);
+  if (process.connected) process.send?.({ type: 'failed', message });
+}
+
+stopWithParent();
+await program.parseAsync().catch(fail);

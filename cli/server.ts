@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { Config, Environment } from '../bus/config.js';
+import { lockDirectory } from './directoryLock.js';
+import { startNats, startRedis } from './servers.js';
+import { StartError } from './startError.js';
+import { onStopSignals } from './stopSignals.js';
+
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
+
+/** Runs redis-server alone, in the foreground, on the port of REDIS_URL. @throws StartError, PlatformError */
+export function runRedis(config: Config, env: Environment): Promise<void> {
+  return runServer('redis', 'REDIS_URL', config.redisUrl, config, env);
+}
+
+/** Runs nats-server alone, in the foreground, on the port of NATS_URL. @throws StartError, PlatformError */
+export function runNats(config: Config, env: Environment): Promise<void> {
+  return runServer('nats', 'NATS_URL', config.natsUrl, config, env);
+}
+
+async function runServer(
+  name: 'redis' | 'nats',
+  variable: 'REDIS_URL' | 'NATS_URL',
+  url: string,
+  config: Config,
+  env: Environment,
+): Promise<void> {
+  const { hostname, port } = new URL(url);
+  if (!LOOPBACK.includes(hostname) || port === '') {
+    throw new StartError(
+      `${variable}=${url} names a server elsewhere; one is started here only for 127.0.0.1 with a port.`,
+    );
+  }
+  process.title = `mpcsfaas ${name} ${port}`;
+  const directory = join(config.dataDir, name);
+  const unlock = await lockDirectory(directory, `another ${name}-server`);
+  const giveUp = new AbortController();
+  const release = onStopSignals(
+    () => {
+      giveUp.abort();
+    },
+    () => process.exit(1),
+  );
+  try {
+    const server = await (name === 'redis' ? startRedis : startNats)({
+      directory,
+      port: Number(port),
+      env,
+      signal: giveUp.signal,
+    });
+    giveUp.signal.addEventListener('abort', () => void server.stop());
+    const how = await server.exited;
+    if (!giveUp.signal.aborted) throw new StartError(`${name}-server ended by itself (${how}).`);
+  } finally {
+    release();
+    await unlock();
+  }
+}

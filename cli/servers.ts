@@ -1,0 +1,198 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from '../actors/system.js';
+import type { Environment } from '../bus/config.js';
+import { PlatformError } from '../bus/errors.js';
+import { ChildProcess, findExecutable } from './childProcess.js';
+import { freePort, portIsFree } from './freePort.js';
+import { StartError } from './startError.js';
+
+/** How large one control message may be; heartbeats and announcements are small, a request for state need not be. */
+const NATS_MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** Redis loads its append-only file before it serves; gigabytes of it take a while. */
+const READY_TIMEOUT_MS = 120_000;
+const READY_POLL_MS = 10;
+const STOP_GRACE_MS = 10_000;
+/** A free port may be taken by somebody else before the server has it. */
+const MAX_PORT_TRIES = 5;
+
+export interface ServerOptions {
+  /** Where the server keeps its files; made when missing. */
+  readonly directory: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Where its output goes; without it, to the terminal. */
+  readonly logFile?: string;
+  readonly env: Environment;
+  /** Gives up starting. */
+  readonly signal?: AbortSignal;
+}
+
+/** A redis-server or nats-server of our own, on the loopback interface. */
+export interface Server extends Child {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  killGroup(): void;
+  /** TERM, wait, KILL. Redis writes what it holds to its file first. */
+  stop(): Promise<void>;
+}
+
+interface Program {
+  readonly name: 'redis' | 'nats';
+  readonly executable: string;
+  readonly variable: 'REDIS_URL' | 'NATS_URL';
+  /** What follows the program's name on its command line. */
+  args(port: number, directory: string): string[];
+  /** What to say to it, if it waits for us to speak first. */
+  readonly greeting: string;
+  /** What it answers once it serves. */
+  readonly answer: RegExp;
+}
+
+const REDIS: Program = {
+  name: 'redis',
+  executable: 'redis-server',
+  variable: 'REDIS_URL',
+  greeting: 'PING\r\n',
+  answer: /^\+PONG/,
+  args: (port, directory) => [
+    ...['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--daemonize', 'no'],
+    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
+    // Task hashes stay compact with arguments of some hundred bytes. The name is Redis 6's; 7 and later know it as
+    // hash-max-listpack-value and take both.
+    ...['--hash-max-ziplist-value', '512'],
+    ...['--maxmemory-policy', 'noeviction'],
+  ],
+};
+
+const NATS: Program = {
+  name: 'nats',
+  executable: 'nats-server',
+  variable: 'NATS_URL',
+  greeting: '',
+  answer: /^INFO /,
+  args: (port, directory) => {
+    const file = join(directory, 'nats.conf');
+    writeFileSync(file, `host: "127.0.0.1"\nport: ${port}\nmax_payload: ${NATS_MAX_PAYLOAD_BYTES}\n`);
+    return ['-c', file];
+  },
+};
+
+/**
+ * Starts a redis-server that keeps every write in an append-only file under `directory`, and waits until it answers.
+ * @throws PlatformError DEPENDENCY_MISSING, StartError
+ */
+export function startRedis(options: ServerOptions): Promise<Server> {
+  return startServer(REDIS, options);
+}
+
+/** Starts a nats-server and waits until it answers. @throws PlatformError DEPENDENCY_MISSING, StartError */
+export function startNats(options: ServerOptions): Promise<Server> {
+  return startServer(NATS, options);
+}
+
+/** @throws PlatformError DEPENDENCY_MISSING unless the programs for private servers are here. */
+export function requireServers(env: Environment, names: readonly ('redis' | 'nats')[]): void {
+  for (const program of [REDIS, NATS]) if (names.includes(program.name)) executableOf(program, env);
+}
+
+function executableOf(program: Program, env: Environment): string {
+  const path = findExecutable(program.executable, env['PATH']);
+  if (path !== undefined) return path;
+  const instead = `${program.variable} can name a running one instead`;
+  throw new PlatformError('DEPENDENCY_MISSING', `${program.executable} is not installed (${instead}).`);
+}
+
+async function startServer(program: Program, options: ServerOptions): Promise<Server> {
+  mkdirSync(options.directory, { recursive: true });
+  // Asked beforehand, because whoever has the port would answer in our server's place.
+  if (options.port !== undefined && !(await portIsFree(options.port))) {
+    throw new StartError(
+      `Port ${options.port} for ${program.executable} is taken; ${program.variable} can name another.`,
+    );
+  }
+  for (let tries = 1; ; tries++) {
+    const port = options.port ?? (await freePort());
+    const child = await ChildProcess.launch({
+      name: program.name,
+      command: executableOf(program, options.env),
+      args: program.args(port, options.directory),
+      env: options.env,
+      killWithParent: true,
+      ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+    });
+    if (await becomesReady(program, child, port, options.signal)) return serverOf(program, child, port);
+    if (options.signal?.aborted === true) throw new StartError(`${program.name} was told to stop before it served.`);
+    if (options.port !== undefined || tries >= MAX_PORT_TRIES) {
+      throw new StartError(
+        `${program.executable} did not start on port ${port} (${await child.exited}).${lastWords(options.logFile)}`,
+      );
+    }
+  }
+}
+
+function serverOf(program: Program, child: ChildProcess, port: number): Server {
+  return {
+    url: `${program.name}://127.0.0.1:${port}`,
+    port,
+    pid: child.pid,
+    exited: child.exited,
+    kill: (signal) => {
+      child.kill(signal);
+    },
+    killGroup: () => {
+      child.killGroup();
+    },
+    stop: () => child.stop(STOP_GRACE_MS),
+  };
+}
+
+/** True once it answers; false, and the process ended, when it exited, took too long or was given up. */
+async function becomesReady(
+  program: Program,
+  child: ChildProcess,
+  port: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const deadlineMs = performance.now() + READY_TIMEOUT_MS;
+  while (child.isRunning() && signal?.aborted !== true && performance.now() < deadlineMs) {
+    if (program.answer.test(await firstAnswer(port, program.greeting)) && child.isRunning()) return true;
+    await Promise.race([child.exited, sleep(READY_POLL_MS)]);
+  }
+  await child.stop(0);
+  return false;
+}
+
+/** The first line a server on this port sends, or nothing when none answers. */
+function firstAnswer(port: number, greeting: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', timeout: 1000 });
+    const answer = (text: string): void => {
+      socket.destroy();
+      resolve(text);
+    };
+    socket.once('connect', () => socket.write(greeting));
+    socket.once('data', (data) => {
+      answer(data.toString('latin1'));
+    });
+    socket.once('timeout', () => {
+      answer('');
+    });
+    socket.once('error', () => {
+      answer('');
+    });
+    socket.once('close', () => {
+      answer('');
+    });
+  });
+}
+
+function lastWords(logFile: string | undefined): string {
+  if (logFile === undefined) return '';
+  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  return ` Its last words: ${line} (${logFile})`;
+}
