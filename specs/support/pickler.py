@@ -1,0 +1,56 @@
+"""What users' programs do, for the specs: one JSON request per line on stdin, one JSON answer per line on stdout."""
+
+import codecs
+import json
+import sys
+import traceback
+
+import dill
+
+
+def pack(value):
+    return codecs.encode(dill.dumps(value), "base64").decode()
+
+
+def unpack(text):
+    return dill.loads(codecs.decode(text.encode(), "base64"))
+
+
+def pickle_named(request):
+    namespace = {"__name__": "__main__"}
+    exec(request["source"], namespace)
+    return pack(namespace[request["name"]])
+
+
+def load(request):
+    value = unpack(request["base64"])
+    is_exception = isinstance(value, BaseException)
+    kind = type(value)
+    return json.dumps(
+        {
+            "type": f"{kind.__module__}.{kind.__qualname__}",
+            "repr": repr(value),
+            "text": str(value),
+            "isException": is_exception,
+            "printed": "".join(traceback.format_exception(kind, value, value.__traceback__))
+            if is_exception
+            else "",
+        }
+    )
+
+
+ACTIONS = {
+    "pickleNamed": pickle_named,
+    "pickleExpression": lambda request: pack(eval(request["expression"])),
+    "pickleArguments": lambda request: pack((tuple(request["args"]), request["kwargs"])),
+    "load": load,
+    "loadJson": lambda request: json.dumps(unpack(request["base64"])),
+}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        answer = {"ok": ACTIONS[request["do"]](request)}
+    except BaseException:
+        answer = {"error": traceback.format_exc()}
+    print(json.dumps(answer), flush=True)

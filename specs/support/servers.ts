@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startNats as startNatsServer, startRedis as startRedisServer, type Server } from '../../cli/servers.js';
+
+export { freePort } from '../../cli/freePort.js';
+
+/** A real server with a temporary directory of its own, which goes with it. */
+export interface SpecServer {
+  /** Of the process that runs at present. */
+  readonly pid: number;
+  readonly url: string;
+  readonly port: number;
+  readonly directory: string;
+  /** Sends the signal and, for those that end a process, waits for its end. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same port and files, after stopping it if it runs. */
+  restart(): Promise<void>;
+  /** Stops it and removes its files. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** A redis-server with an append-only file, on a free port. */
+export function startRedis(): Promise<SpecServer> {
+  return startServer('redis', startRedisServer);
+}
+
+/** A nats-server on a free port. */
+export function startNats(): Promise<SpecServer> {
+  return startServer('nats', startNatsServer);
+}
+
+async function startServer(name: 'redis' | 'nats', start: typeof startRedisServer): Promise<SpecServer> {
+  const directory = mkdtempSync(join(tmpdir(), `${name}-`));
+  const options = { directory, logFile: join(directory, `${name}.log`), env: process.env };
+  let server: Server = await start(options);
+  const { url, port } = server;
+  return {
+    url,
+    port,
+    directory,
+    get pid() {
+      return server.pid;
+    },
+    kill: (signal) => killAndWait(server, signal),
+    restart: async () => {
+      await server.stop();
+      server = await start({ ...options, port });
+    },
+    stop: async () => {
+      // A stopped process takes no TERM.
+      server.kill('SIGCONT');
+      await server.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const NOT_ENDING: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'];
+
+/** Sends a signal and, unless it is one that leaves a process running, waits until it has ended. */
+export async function killAndWait(
+  target: { kill(signal: NodeJS.Signals): void; readonly exited: Promise<string> },
+  signal: NodeJS.Signals,
+): Promise<void> {
+  target.kill(signal);
+  if (!NOT_ENDING.includes(signal)) await target.exited;
+}
