@@ -1,3 +1,4 @@
+import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
 import type { ClaimedTask, TaskStore } from '../bus/taskStore.js';
@@ -24,6 +25,12 @@ export interface ClaimLoopDeps {
   onError: (error: unknown) => void;
 }
 
+/** Arguments can be large: one message must not become more than a wire takes. */
+const RUN_LIMITS: BatchLimits<ClaimedTask> = {
+  maxItems: Infinity,
+  maxBytes: MAX_GATHERED_BYTES,
+  sizeOf: (task) => task.arguments.length,
+};
 /** Most tasks of one claim: what Redis hands over in well under a millisecond. */
 const MAX_CLAIM = 256;
 /** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
@@ -82,11 +89,17 @@ export class ClaimLoop {
     }
   }
 
+  /** Nothing while every worker has more than half of what it may have: fewer and larger claims cost a fraction per task. */
   private credit(): number {
     const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
     let credit = 0;
-    for (const worker of this.table.available()) credit += creditOf(worker, prefetch);
-    return credit;
+    let someNeed = false;
+    for (const worker of this.table.available()) {
+      const own = creditOf(worker, prefetch);
+      credit += own;
+      someNeed ||= own > 0 && (worker.inFlight < worker.slots || own * 2 >= worker.slots * (1 + prefetch));
+    }
+    return someNeed ? credit : 0;
   }
 
   private async give(tasks: ClaimedTask[]): Promise<void> {
@@ -94,7 +107,9 @@ export class ClaimLoop {
     const { placed, unplaced } = place(tasks, [...this.table.available()], prefetch);
     // Workers left between claim and placement.
     if (unplaced.length > 0) this.deps.release(undefined, unplaced);
-    for (const [worker, own] of placed) await this.sendRun(worker, own);
+    for (const [worker, own] of placed) {
+      for (const batch of inBatches(own, RUN_LIMITS)) await this.sendRun(worker, batch);
+    }
   }
 
   private async sendRun(worker: WorkerConnection, tasks: ClaimedTask[]): Promise<void> {
@@ -112,10 +127,10 @@ export class ClaimLoop {
       return;
     }
     worker.learnFunctions(bodies.keys());
-    const orders = tasks.filter(({ functionId }) => worker.hasFunction(functionId));
-    if (orders.length < tasks.length) {
-      this.deps.failWithoutFunction(tasks.filter(({ functionId }) => !worker.hasFunction(functionId)));
-    }
+    // Only what the store was asked for can be missing there. What the worker had before it reconnected meanwhile it asks for itself.
+    const gone = new Set(unknown.filter((functionId) => !bodies.has(functionId)));
+    const orders = tasks.filter(({ functionId }) => !gone.has(functionId));
+    if (orders.length < tasks.length) this.deps.failWithoutFunction(tasks.filter(({ functionId }) => gone.has(functionId)));
 
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;

@@ -1,17 +1,18 @@
 import type { Address, Bus } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
 import type { DispatcherMessage, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
-import { OneWriter } from '../bus/oneWriter.js';
 import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
+import { DispatcherDirectory } from './dispatcherDirectory.js';
 import { FunctionCache } from './functionCache.js';
 import { LeaseKeeper } from './leaseKeeper.js';
 import type { WorkerTimings } from './lifecycles/workerMachine.js';
+import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
 import { Settler, unstarted, workerLost } from './settler.js';
-import type { InFlight, WorkerConnection } from './workerConnection.js';
+import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
 import { WorkerTable } from './workerTable.js';
 
 export interface DispatcherOptions {
@@ -34,17 +35,15 @@ export interface DispatcherDeps {
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   transition: TransitionLog;
+  /** Attempts had been decided before their worker reported them: stale ones are refused, duplicates acknowledged again. */
+  onRefused?: (counts: { stale: number; duplicate: number }) => void;
   onError: (error: unknown) => void;
 }
 
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_UNSETTLED = 5_000;
-/** An order that a worker has not confirmed for so long was lost on the way. */
-const ORDER_LOST_MS = 3_000;
-/** Attempts given back with one call of the store. */
-const MAX_RELEASES = 256;
-/** Another dispatcher that has been silent for so long is no place to send workers to. */
-const DISPATCHER_FORGOTTEN_MS = 10_000;
+/** What a worker may say while it joins; what is beyond that it says again. */
+const MAX_WAITING_FOR_JOIN = 1_000;
 
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
@@ -61,8 +60,10 @@ export class Dispatcher {
   private readonly runTimes = new RunTimes();
   private readonly claims: ClaimLoop;
   private readonly leases: LeaseKeeper;
-  private readonly releases: OneWriter<TaskRef & { worker: string }>;
-  private readonly otherDispatchers = new Map<string, { url: string; heardAtMs: number }>();
+  private readonly releaser: Releaser;
+  /** What workers have said while their hello is being reconciled with the store: heard after it, in order. */
+  private readonly joining = new Map<Address, WorkerMessage[]>();
+  private readonly others: DispatcherDirectory;
   private readonly stops: (() => void)[] = [];
   private draining = false;
 
@@ -71,11 +72,12 @@ export class Dispatcher {
     private readonly deps: DispatcherDeps,
   ) {
     const { store, clock, transition, onError } = deps;
+    this.others = new DispatcherDirectory(clock);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
       {
         ...deps,
-        dispatchers: () => this.knownDispatchers(),
+        dispatchers: () => this.others.urls(),
         onJoined: () => {
           this.claims.wake();
         },
@@ -87,6 +89,9 @@ export class Dispatcher {
         },
       },
     );
+    const acknowledge = (worker: string, settled: TaskRef[]): void => {
+      this.table.tell(worker, { type: 'acknowledge', settled });
+    };
     this.settler = new Settler({
       store,
       clock,
@@ -95,22 +100,32 @@ export class Dispatcher {
       publish: (message) => {
         deps.control.send(message.type, message);
       },
-      acknowledge: (worker, settled) => {
-        this.table.tell(worker, { type: 'acknowledge', settled });
-      },
+      acknowledge,
       requeued: () => {
         this.claims.wake();
       },
+      ...(deps.onRefused && { refused: deps.onRefused }),
     });
     this.leases = new LeaseKeeper(options.leaseMs, this.table, {
       store,
       clock,
       onError,
       refused: (worker, tasks) => {
+        deps.onRefused?.({ stale: tasks.length, duplicate: 0 });
         deps.workers.send(worker.address, { type: 'abort', tasks });
       },
     });
-    this.releases = new OneWriter((batch) => this.giveBack(batch), { maxItems: MAX_RELEASES, onError });
+    this.releaser = new Releaser({
+      store,
+      transition,
+      onError,
+      acknowledge,
+      onReleased: (count) => {
+        // Others can have what this one gives back and does not take again.
+        if (this.draining) deps.control.send('tasks.queued', { type: 'tasks.queued', count });
+        this.claims.wake();
+      },
+    });
     this.claims = new ClaimLoop(options.id, this.table, {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
@@ -161,7 +176,7 @@ export class Dispatcher {
     }
     this.settler.close();
     await Promise.race([
-      Promise.all([this.settler.idle(), this.releases.idle()]),
+      Promise.all([this.settler.idle(), this.releaser.idle()]),
       new Promise<void>((resolve) => clock.setTimeout(resolve, 1_000)),
     ]);
     for (const stop of this.stops.splice(0)) stop();
@@ -169,19 +184,24 @@ export class Dispatcher {
   }
 
   private onWorkerMessage(message: WorkerMessage, from: Address): void {
+    this.table.sender(message, from)?.heard();
+    const waiting = this.joining.get(from);
+    if (waiting) {
+      if (waiting.length < MAX_WAITING_FOR_JOIN) waiting.push(message);
+      return;
+    }
     if (message.type === 'hello') {
       void this.join(message, from);
       return;
     }
     const worker = this.table.byAddress(from);
     if (!worker) {
-      if (message.type !== 'goodbye') this.deps.workers.send(from, { type: 'sayHello' });
+      if (message.type !== 'goodbye') this.deps.workers.send(from, { type: 'sayHello', sequence: 0 });
       return;
     }
-    worker.heard();
     switch (message.type) {
       case 'heartbeat':
-        this.onHeartbeat(worker, message.lastRun);
+        this.onHeartbeat(worker, message);
         break;
       case 'results':
         this.onResults(worker, message.results);
@@ -219,11 +239,11 @@ export class Dispatcher {
         break;
       case 'component.heartbeat':
         if (message.kind === 'dispatcher' && message.address && message.id !== this.options.id) {
-          this.otherDispatchers.set(message.id, { url: message.address, heardAtMs: this.deps.clock.now() });
+          this.others.heard(message.id, message.address);
         }
         break;
       case 'component.stopped':
-        this.otherDispatchers.delete(message.id);
+        this.others.forget(message.id);
         break;
       case 'tasks.settled':
       case 'worker.heartbeats':
@@ -233,12 +253,21 @@ export class Dispatcher {
     }
   }
 
+  /** A goodbye that overtook its hello would leave a worker in the table that is gone, and be given tasks. */
   private async join(hello: WorkerHello, from: Address): Promise<void> {
+    const waiting: WorkerMessage[] = [];
+    this.joining.set(from, waiting);
     try {
       await this.table.join(hello, from);
     } catch (error) {
       this.deps.onError(error); // The store is away; the worker says hello again.
     }
+    this.joining.delete(from);
+    // Of several hellos the last says it all.
+    const last = waiting.findLastIndex(({ type }) => type === 'hello');
+    waiting.forEach((message, index) => {
+      if (message.type !== 'hello' || index === last) this.onWorkerMessage(message, from);
+    });
   }
 
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
@@ -270,19 +299,7 @@ export class Dispatcher {
   }
 
   private release(worker: WorkerConnection | undefined, tasks: TaskRef[]): void {
-    for (const { taskId, fence } of tasks) this.releases.push({ taskId, fence, worker: worker?.name ?? '' });
-  }
-
-  private async giveBack(batch: (TaskRef & { worker: string })[]): Promise<void> {
-    const released = await this.deps.store.release(batch);
-    const byWorker = new Map<string, TaskRef[]>();
-    batch.forEach(({ taskId, fence, worker }, index) => {
-      if (released[index]) this.deps.transition('task', taskId, 'running', 'task.released', 'queued', { worker });
-      byWorker.set(worker, [...(byWorker.get(worker) ?? []), { taskId, fence }]);
-    });
-    for (const [worker, settled] of byWorker) this.table.tell(worker, { type: 'acknowledge', settled });
-    if (this.draining) this.deps.control.send('tasks.queued', { type: 'tasks.queued', count: batch.length });
-    this.claims.wake();
+    this.releaser.push(worker?.name ?? '', tasks);
   }
 
   private abort(tasks: TaskRef[]): void {
@@ -293,10 +310,9 @@ export class Dispatcher {
     this.claims.wake();
   }
 
-  private onHeartbeat(worker: WorkerConnection, lastRun: number): void {
-    this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.knownDispatchers() });
-    const behind = lastRun < worker.runSequence && this.deps.clock.now() - worker.lastRunSentAtMs > ORDER_LOST_MS;
-    if (behind) this.deps.workers.send(worker.address, { type: 'sayHello' });
+  private onHeartbeat(worker: WorkerConnection, beat: WorkerHeartbeat): void {
+    this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.others.urls() });
+    if (worker.missesMessages(beat)) this.deps.workers.send(worker.address, { type: 'sayHello', sequence: worker.runSequence });
   }
 
   private beat(): void {
@@ -311,11 +327,5 @@ export class Dispatcher {
   private reportBeats(records: WorkerRecord[]): void {
     const workers = records.map(({ name, state, running, queued }) => ({ name, state, running, queued }));
     this.deps.control.send('worker.heartbeats', { type: 'worker.heartbeats', dispatcher: this.options.id, workers });
-  }
-
-  private knownDispatchers(): string[] {
-    const oldest = this.deps.clock.now() - DISPATCHER_FORGOTTEN_MS;
-    for (const [id, { heardAtMs }] of this.otherDispatchers) if (heardAtMs < oldest) this.otherDispatchers.delete(id);
-    return [...this.otherDispatchers.values()].map(({ url }) => url);
   }
 }

@@ -7,7 +7,7 @@ export interface DispatcherLinkDeps {
   connect: (url: string) => Bus<DispatcherMessage, WorkerMessage>;
   clock: Clock;
   /** What the worker says of itself, but for the link's own part. */
-  hello: () => Omit<WorkerHello, 'lastRun'>;
+  hello: () => Omit<WorkerHello, 'lastRun' | 'connection'>;
   load: () => { running: number; queued: number };
   /** A dispatcher has answered a hello; what it rejects is no longer the worker's. */
   onWelcome: (rejected: TaskRef[]) => void;
@@ -23,14 +23,18 @@ export interface DispatcherLinkDeps {
 /** The dispatcher's messages about work. */
 export type WorkMessage = Exclude<DispatcherMessage, { type: 'welcome' | 'sayHello' | 'heartbeat' }>;
 
-/** A dispatcher that has been silent for so many heartbeats is given up for another one, or for a new connection. */
-const SILENT_HEARTBEATS = 4;
+/**
+ * A dispatcher that has been silent for so many heartbeats is given up for another one, or for a new connection. Looked at once a
+ * heartbeat, just before the third without an answer: half an interval less than three, so that a jitter does not make it four.
+ * Work is back within 5 s that way, and going over for nothing costs a hello.
+ */
+const SILENT_HEARTBEATS = 2.5;
 
 /**
  * A worker's link to its dispatcher.
  *
  * - looking: says hello every heartbeat, and turns to the next dispatcher it knows, over a new connection, after silence
- * - welcomed: sends heartbeats, which the dispatcher answers; silence, or a request to say hello, leads back to looking
+ * - welcomed: sends heartbeats, which the dispatcher answers; silence, a request to say hello, or orders that got lost lead back to looking
  *
  * It learns of other dispatchers from the one that welcomed it.
  */
@@ -42,6 +46,7 @@ export class DispatcherLink {
   private reported: boolean | undefined;
   private lastHeardAtMs = 0;
   private lastRun = 0;
+  private connections = 0;
   private stopTicking: () => void = () => undefined;
 
   constructor(
@@ -76,6 +81,7 @@ export class DispatcherLink {
     void this.bus?.close().catch(this.deps.onError);
     this.url = url;
     this.isWelcomed = false;
+    this.connections++;
     this.lastRun = 0;
     this.lastHeardAtMs = this.deps.clock.now();
     const bus = this.deps.connect(url);
@@ -112,7 +118,7 @@ export class DispatcherLink {
   }
 
   private sayHello(): void {
-    this.send({ type: 'hello', ...this.deps.hello(), lastRun: this.lastRun });
+    this.send({ type: 'hello', ...this.deps.hello(), lastRun: this.lastRun, connection: this.connections });
   }
 
   private receive(message: DispatcherMessage): void {
@@ -125,15 +131,32 @@ export class DispatcherLink {
         this.deps.onWelcome(message.rejected);
         break;
       case 'sayHello':
+        this.lastRun = Math.max(this.lastRun, message.sequence);
+        this.isWelcomed = false;
         this.sayHello();
         break;
       case 'heartbeat':
         this.learn(message.dispatchers);
         break;
+      case 'run':
+        this.receiveRun(message);
+        break;
       default:
-        if (message.type === 'run') this.lastRun = message.sequence;
         this.deps.onMessage(message);
     }
+  }
+
+  /**
+   * A gap in the sequence: the connection broke for a moment, and orders were lost with it. Without a word the dispatcher would take
+   * them for received, as this later one was, and renew their leases for ever.
+   */
+  private receiveRun(run: Extract<WorkMessage, { type: 'run' }>): void {
+    const follows = run.sequence === this.lastRun + 1;
+    this.lastRun = run.sequence;
+    this.deps.onMessage(run);
+    if (follows) return;
+    this.isWelcomed = false;
+    this.sayHello();
   }
 
   private learn(urls: string[]): void {

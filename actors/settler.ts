@@ -6,7 +6,6 @@ import { isTerminal, type Settlement, type SettleVerdict, type TaskStore } from 
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import { nextTaskState } from './lifecycles/taskTransitions.js';
-import type { TaskEvent } from './lifecycles/taskMachine.js';
 
 const MAX_BATCH = 256;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
@@ -24,6 +23,8 @@ export interface SettlerDeps {
   acknowledge: (worker: string, settled: TaskRef[]) => void;
   /** Tasks went back into the queue. */
   requeued: () => void;
+  /** Results of attempts that had been decided before. */
+  refused?: (counts: { stale: number; duplicate: number }) => void;
   onError: (error: unknown) => void;
 }
 
@@ -105,6 +106,7 @@ export class Settler {
     const acknowledged = new Map<string, TaskRef[]>();
     const settled: SettledTask[] = [];
     let requeued = 0;
+    const refused = { stale: 0, duplicate: 0 };
     batch.forEach((settlement, index) => {
       const verdict = verdicts[index] as SettleVerdict;
       const { taskId, fence, worker } = settlement;
@@ -113,6 +115,7 @@ export class Settler {
       else acknowledged.set(worker, [{ taskId, fence }]);
       if (verdict === 'stale' || verdict === 'duplicate') {
         this.stats[verdict]++;
+        refused[verdict]++;
         return;
       }
       this.log(settlement, verdict);
@@ -127,13 +130,14 @@ export class Settler {
     for (const [worker, refs] of acknowledged) this.deps.acknowledge(worker, refs);
     this.announce(settled);
     if (requeued > 0) this.deps.requeued();
+    if (refused.stale + refused.duplicate > 0) this.deps.refused?.(refused);
   }
 
   private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: SettleVerdict): void {
     const reason = failure && `${failure.type}: ${failure.signal ?? failure.exception ?? ''}`;
     this.deps.transition('task', taskId, 'running', event, to, { worker, runTimeUs, reason });
     const attemptsLeft = to === 'queued' || to === 'retrying';
-    if (nextTaskState('running', { type: event, attemptsLeft } as TaskEvent) !== to) {
+    if (nextTaskState('running', { type: event, attemptsLeft }) !== to) {
       this.deps.onError(new Error(`Redis moved task ${taskId} to ${to} on ${event}, which the task machine does not have`));
     }
   }

@@ -1,6 +1,6 @@
 import type { Actor } from 'xstate';
 import type { Address } from '../bus/bus.js';
-import type { TaskRef, WorkerHello } from '../bus/messages.js';
+import type { TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
 import type { WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
@@ -20,6 +20,13 @@ export interface InFlight extends TaskRef {
   renewedAtMs: number;
 }
 
+/** An order that a worker has not confirmed for so long was lost on the way. */
+const ORDER_LOST_MS = 3_000;
+/** What it is to stop may be on its way for so many heartbeats. */
+const MAX_BEATS_WITH_MORE = 2;
+
+export type WorkerHeartbeat = Extract<WorkerMessage, { type: 'heartbeat' }>;
+
 /**
  * A connected worker as the dispatcher knows it: what it has, what it knows, and its running lifecycle machine. Only `send` on
  * the machine changes its state; `onState` hears of it.
@@ -32,7 +39,11 @@ export class WorkerConnection implements Candidate {
    */
   runSequence: number;
   lastRunSentAtMs = 0;
+  /** `hello.connection` of the present address. */
+  connection: number;
   lastHeardAtMs: number;
+  /** Heartbeats in a row in which it said to have more tasks than it was given. */
+  private beatsWithMore = 0;
   /** Takes part in placement: reconciled, not draining, not suspect. */
   private acceptsWork = false;
   private readonly functions = new Set<string>();
@@ -47,6 +58,7 @@ export class WorkerConnection implements Candidate {
     private readonly clock: Clock,
     options: { transition: TransitionLog; timings: WorkerTimings; onState: (state: WorkerState) => void },
   ) {
+    this.connection = hello.connection;
     this.runSequence = hello.lastRun;
     this.lastHeardAtMs = clock.now();
     this.joinedAtMs = clock.wallMs();
@@ -97,6 +109,7 @@ export class WorkerConnection implements Candidate {
   /** The same process speaks over a new connection. */
   rebind(address: Address, hello: WorkerHello): void {
     this.address = address;
+    this.connection = hello.connection;
     this.runSequence = hello.lastRun;
     this.functions.clear();
     this.learnFunctions(hello.functions);
@@ -105,6 +118,13 @@ export class WorkerConnection implements Candidate {
   heard(): void {
     this.lastHeardAtMs = this.clock.now();
     this.machine.send({ type: 'worker.beat', hasWork: this.inFlight > 0 });
+  }
+
+  /** Notes what a heartbeat says; true when orders did not arrive, or words to stop something: it must be asked what it holds. */
+  missesMessages({ lastRun, running, queued }: WorkerHeartbeat): boolean {
+    this.beatsWithMore = running + queued > this.inFlight ? this.beatsWithMore + 1 : 0;
+    const ordersLost = lastRun < this.runSequence && this.clock.now() - this.lastRunSentAtMs > ORDER_LOST_MS;
+    return ordersLost || this.beatsWithMore > MAX_BEATS_WITH_MORE;
   }
 
   add(task: InFlight): void {

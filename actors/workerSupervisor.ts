@@ -1,3 +1,4 @@
+import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, Failure, TaskOrder, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
 import type { Clock } from './clock.js';
@@ -28,6 +29,8 @@ export interface WorkerSupervisorDeps {
 
 /** A result that is not acknowledged after so many heartbeats is sent again. */
 const RESEND_HEARTBEATS = 3;
+/** A worker that drains waits so long for the last acknowledgements: results may have to be sent a second time. */
+const ACKNOWLEDGED_HEARTBEATS = RESEND_HEARTBEATS + 2;
 /** What orders wait for a function body that does not come: they are given back. */
 const FUNCTION_WAIT_MS = 10_000;
 
@@ -35,6 +38,13 @@ interface Held {
   result: TaskResult;
   sentAtMs: number;
 }
+
+/** What gathered while no dispatcher was there may be more than a wire takes at once. */
+const REPORT_LIMITS: BatchLimits<Held> = {
+  maxItems: Infinity,
+  maxBytes: MAX_GATHERED_BYTES,
+  sizeOf: ({ result: { payload, output } }) => payload.length + output.length,
+};
 
 /**
  * Runs what a dispatcher orders on its process pool, and answers for it: a result is held, and sent again, until a dispatcher
@@ -102,11 +112,17 @@ export class WorkerSupervisor {
     const { clock, pool } = this.deps;
     this.link.send({ type: 'draining' });
     this.giveBack(pool.takeBack(Number.MAX_SAFE_INTEGER));
+    for (const { orders } of this.waitingForFunction.values()) this.giveBack(orders);
+    this.waitingForFunction.clear();
     await this.until(() => this.orders.size === 0, clock.now() + graceMs);
     const stopped = pool.stop(Math.min(graceMs, 1_000));
     this.onFinished([...this.orders].map(([taskId, fence]) => emptyResult({ taskId, fence }, 'interrupted', STOPPED)));
-    if (this.link.welcomed) await this.until(() => this.held.size === 0, clock.now() + 2_000);
-    this.link.send({ type: 'goodbye' });
+    if (this.link.welcomed) {
+      await this.until(() => this.held.size === 0, clock.now() + ACKNOWLEDGED_HEARTBEATS * this.options.heartbeatMs);
+    }
+    // A result that never reached a dispatcher is lost with this process: then it leaves without a word, as lost ones do, since what
+    // it had when it said goodbye would be taken for unstarted, and the attempt not be counted.
+    if (this.held.size === 0) this.link.send({ type: 'goodbye' });
     await stopped;
     await this.close();
   }
@@ -133,7 +149,7 @@ export class WorkerSupervisor {
     });
   }
 
-  private hello(): Omit<WorkerHello, 'lastRun'> {
+  private hello(): Omit<WorkerHello, 'lastRun' | 'connection'> {
     const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
     for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
     const { name, instance, pid } = this.options;
@@ -249,7 +265,9 @@ export class WorkerSupervisor {
     if (held.length === 0 || !this.link.welcomed) return;
     const now = this.deps.clock.now();
     for (const entry of held) entry.sentAtMs = now;
-    this.link.send({ type: 'results', results: held.map(({ result }) => result) });
+    for (const batch of inBatches(held, REPORT_LIMITS)) {
+      this.link.send({ type: 'results', results: batch.map(({ result }) => result) });
+    }
   }
 
   private giveBack(tasks: TaskRef[]): void {

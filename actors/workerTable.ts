@@ -25,10 +25,9 @@ export interface WorkerTableDeps {
   onLost: (worker: WorkerConnection, tasks: InFlight[]) => void;
   /** The worker never got these, or has forgotten them: they have not started. */
   onNotHeld: (worker: WorkerConnection, tasks: InFlight[]) => void;
+  /** The worker holds attempts that are no longer its own: it must forget them, and their results. */
+  onRefused?: (counts: { stale: number; duplicate: number }) => void;
 }
-
-/** An order younger than this may still be on its way when a worker says what it holds. */
-const IN_TRANSIT_MS = 3_000;
 
 /** The workers of one dispatcher: who they are, how they join, how they are lost. */
 export class WorkerTable {
@@ -51,6 +50,11 @@ export class WorkerTable {
 
   byAddress(address: Address): WorkerConnection | undefined {
     return this.byCurrentAddress.get(address);
+  }
+
+  /** The worker that a message is from, also when it speaks over a new connection, or waits for the store to let it join. */
+  sender(message: WorkerMessage, from: Address): WorkerConnection | undefined {
+    return message.type === 'hello' ? this.byInstance.get(message.instance) : this.byCurrentAddress.get(from);
   }
 
   byName(name: string): WorkerConnection | undefined {
@@ -77,11 +81,18 @@ export class WorkerTable {
    */
   async join(hello: WorkerHello, address: Address): Promise<void> {
     const known = this.byInstance.get(hello.instance);
+    if (known && hello.connection < known.connection) return;
     const unknownHere = hello.holding.filter(({ taskId, fence }) => known?.inFlightTasks.get(taskId)?.fence !== fence);
-    const name = known?.name ?? this.uniqueName(hello);
-    const granted = await this.deps.store.renew(unknownHere.map((ref) => ({ ...ref, worker: name })));
+    const granted = await this.deps.store.renew(unknownHere.map((ref) => ({ ...ref, worker: known?.name ?? plainName(hello) })));
 
-    const worker = this.byInstance.get(hello.instance) ?? this.add(hello, name, address);
+    const present = this.byInstance.get(hello.instance);
+    // It was lost meanwhile, and what was known of it has been taken away: now all it holds has to be asked for.
+    if (known && present !== known) return this.join(hello, address);
+    // While this dispatcher was stopped, or the store slow, the worker has given this connection up for another one.
+    if (present && hello.connection < present.connection) return;
+
+    // Only now: another worker of the same name may have joined meanwhile.
+    const worker = present ?? this.add(hello, this.uniqueName(hello), address);
     const reconnected = worker.address !== address;
     if (reconnected) {
       this.byCurrentAddress.delete(worker.address);
@@ -89,6 +100,7 @@ export class WorkerTable {
     }
     this.byCurrentAddress.set(address, worker);
     const rejected = this.adopt(worker, unknownHere, granted);
+    if (rejected.length > 0) this.deps.onRefused?.({ stale: rejected.length, duplicate: 0 });
     this.dropNotHeld(worker, hello, reconnected);
     worker.heard();
     worker.send({ type: 'worker.joined' });
@@ -161,16 +173,23 @@ export class WorkerTable {
   /** Orders sent over a connection that is gone are lost; over the present one they may still be on their way. */
   private dropNotHeld(worker: WorkerConnection, hello: WorkerHello, reconnected: boolean): void {
     const held = new Set(hello.holding.map(({ taskId, fence }) => `${taskId} ${fence}`));
-    const overdue = this.deps.clock.now() - IN_TRANSIT_MS;
-    const lost = [...worker.inFlightTasks.values()].filter(({ taskId, fence, sequence, sentAtMs }) => {
+    const lost = [...worker.inFlightTasks.values()].filter(({ taskId, fence, sequence }) => {
       if (held.has(`${taskId} ${fence}`)) return false;
-      return reconnected || sequence <= hello.lastRun || sentAtMs < overdue;
+      return reconnected || sequence <= hello.lastRun;
     });
     for (const task of lost) worker.remove(task);
     if (lost.length > 0) this.deps.onNotHeld(worker, lost);
   }
 
-  private uniqueName({ name, instance }: WorkerHello): string {
-    return this.byUniqueName.has(name) ? `${name}-${instance.slice(0, 8)}` : name;
+  private uniqueName(hello: WorkerHello): string {
+    const name = plainName(hello);
+    return this.byUniqueName.has(name) ? `${name}-${hello.instance.slice(0, 8)}` : name;
   }
+}
+
+const MAX_NAME_LENGTH = 100;
+
+/** A worker's name goes into logs and into the stories of tasks, line by line: it must not bring lines of its own. */
+function plainName({ name }: WorkerHello): string {
+  return name.replace(/[^\x21-\x7e]+/g, '_').slice(0, MAX_NAME_LENGTH) || 'worker';
 }

@@ -3,12 +3,15 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
+import { Groups } from './groups/groups.js';
+import { ResultStreams } from './groups/resultStreams.js';
 import { KnownFunctions } from './knownFunctions.js';
-import { acceptJsonBodies } from './requestBody.js';
+import { acceptBodies } from './requestBody.js';
 import { batchRoutes } from './routes/batches.js';
 import { courseRoutes } from './routes/courseTasks.js';
 import { documentation, documentationRoutes } from './routes/documentation.js';
 import { functionRoutes } from './routes/functions.js';
+import { groupRoutes } from './routes/groups.js';
 import { healthRoutes } from './routes/health.js';
 import { taskRoutes } from './routes/tasks.js';
 import { workerRoutes } from './routes/workers.js';
@@ -33,7 +36,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   const { store, settled, log, config } = dependencies;
   const requestTimeout = dependencies.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS;
   const knownFunctions = new KnownFunctions(store);
-  const services: ApiServices = { ...dependencies, knownFunctions, submitter: new Submitter(dependencies) };
+  const groups = new Groups({ store, groupStore: dependencies.groupStore, ...dependencies.groupsOptions });
+  const streams = new ResultStreams({ groups, reader: store, heartbeatMs: dependencies.streamHeartbeatMs });
+  const submitter = new Submitter(dependencies);
+  const services: ApiServices = { ...dependencies, knownFunctions, submitter, groups, streams };
+  settled.alsoTell((tasks) => groups.onSettled(tasks));
   const errors: ErrorReplyOptions = { log, onStoreAway: () => knownFunctions.forgetAll() };
 
   const app = fastify({
@@ -57,7 +64,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     frameworkErrors: (error, request, reply) => void replyError(error, request, reply, errors),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
-  acceptJsonBodies(app);
+  acceptBodies(app);
   replyErrors(app, errors);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -72,6 +79,8 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   }
   app.addHook('preClose', (done) => {
     settled.close();
+    streams.close();
+    groups.close();
     done();
   });
 
@@ -79,6 +88,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   courseRoutes(app, services);
   functionRoutes(app, services);
   batchRoutes(app, services);
+  groupRoutes(app, services);
   taskRoutes(app, services);
   workerRoutes(app, services);
   healthRoutes(app, services);

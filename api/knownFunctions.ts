@@ -14,11 +14,14 @@ export class KnownFunctions {
   constructor(private readonly store: TaskStore) {}
 
   /** @throws PlatformError FUNCTION_UNKNOWN, STORE_UNAVAILABLE */
-  async mustExist(functionId: string): Promise<void> {
-    if (this.known.has(functionId)) return;
-    const [exists] = await this.store.functionsExist([functionId]);
-    if (exists !== true) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
-    this.remember(functionId);
+  async mustExist(functionIds: ReadonlySet<string>): Promise<void> {
+    const unsure = [...functionIds].filter((functionId) => !this.known.has(functionId));
+    if (unsure.length === 0) return;
+    const exist = await this.store.functionsExist(unsure);
+    unsure.forEach((functionId, index) => {
+      if (exist[index] !== true) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
+      this.remember(functionId);
+    });
   }
 
   remember(functionId: string): void {

@@ -1,13 +1,20 @@
-import { randomUUID } from 'node:crypto';
 import type { NewTask } from '../bus/taskStore.js';
 import type { TaskOptions } from './schemas.js';
 
-/** A task with an id of its own, minted before anything is written so that writing it can be repeated. */
-export function newTask(functionId: string, args: Buffer, options: TaskOptions, defaultMaxAttempts: number): NewTask {
+/** What a request wants run; as a task it has an id as well. */
+export interface TaskRequest {
+  functionId: string;
+  arguments: Buffer;
+  options: TaskOptions;
+}
+
+/** @param taskId minted before anything is written, so that writing it can be repeated */
+export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts: number): NewTask {
+  const { functionId, options } = request;
   return {
-    taskId: randomUUID(),
+    taskId,
     functionId,
-    arguments: args,
+    arguments: request.arguments,
     priority: options.priority ?? 'normal',
     maxAttempts: options.max_attempts ?? defaultMaxAttempts,
     timeoutMs: Math.ceil((options.timeout_s ?? 0) * 1000),

@@ -9,8 +9,14 @@ export function resultJson(outcome: TaskOutcome): string {
   return `{"task_id":"${outcome.taskId}","status":"${statusOf(outcome.state)}","result":"${result}"}`;
 }
 
+/** The same for MessagePack: the result as bytes, and why the platform failed the task, where it did. */
+export function resultFields(outcome: TaskOutcome): Record<string, unknown> {
+  const { taskId, state, failure } = outcome;
+  return { task_id: taskId, status: statusOf(state), result: resultPickle(outcome), failure: failure ?? null };
+}
+
 /** What the client loads: the value, the function's own exception, or one that stands for what the platform did. */
-function resultPickle({ state, payload, failure }: TaskOutcome): Buffer {
+export function resultPickle({ state, payload, failure }: TaskOutcome): Buffer {
   if (!isTerminal(state)) return Buffer.alloc(0);
   if (payload.length > 0 || state === 'completed') return payload;
   if (failure) return exceptionPickle(failure);

@@ -3,16 +3,22 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Config } from '../bus/config.js';
+import type { GroupStore, OutcomeReader } from '../bus/groupStore.js';
+import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import type { TaskRef } from '../bus/messages.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Groups, GroupsOptions } from './groups/groups.js';
+import type { ResultStreams } from './groups/resultStreams.js';
 import type { KnownFunctions } from './knownFunctions.js';
 import type { SettledTasks } from './settledTasks.js';
 import type { Submitter } from './submitter.js';
 
 /** What the API is given by who starts it. */
 export interface ApiDependencies {
-  store: TaskStore;
+  store: TaskStore & OutcomeReader;
+  groupStore: GroupStore;
+  idempotencyStore: IdempotencyStore;
   /** Closed by the app, before it stops listening. */
   settled: SettledTasks;
   /** New tasks can be claimed: dispatchers should know. Must not throw. */
@@ -28,12 +34,17 @@ export interface ApiDependencies {
   version: string;
   /** How long a request may take to arrive whole, headers and body. Default 60,000. */
   requestTimeoutMs?: number;
+  /** Silence on a stream of results after which a sign of life is sent. Default 10,000. */
+  streamHeartbeatMs?: number;
+  groupsOptions?: Partial<GroupsOptions>;
 }
 
 /** What the routes work with. */
 export interface ApiServices extends ApiDependencies {
   knownFunctions: KnownFunctions;
   submitter: Submitter;
+  groups: Groups;
+  streams: ResultStreams;
 }
 
 /** The Fastify instance, typed so that requests and replies have the types of their schemas. */

@@ -51,6 +51,7 @@ export class SettledTasks {
   private readonly maxWaitedIds: number;
   private readonly maxAnswerBytes: number;
   private closed = false;
+  private readonly listeners: ((tasks: readonly SettledTask[]) => void)[] = [];
 
   constructor(options: SettledTasksOptions) {
     this.store = options.store;
@@ -98,8 +99,15 @@ export class SettledTasks {
     }
   }
 
+  /** Others who wait for tasks, in their own way: they hear all that `onSettled` does. */
+  alsoTell(listener: (tasks: readonly SettledTask[]) => void): void {
+    this.listeners.push(listener);
+  }
+
   /** Tasks have ended. Those that nobody waits for cost one look into a map. */
   onSettled(tasks: readonly SettledTask[]): void {
+    for (const listener of this.listeners) listener(tasks);
+    if (this.waits.size === 0) return;
     for (const { taskId, state, payload, failure } of tasks) {
       if (!this.waits.has(taskId)) continue;
       if (payload === undefined) this.reads.push(taskId);

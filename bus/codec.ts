@@ -21,6 +21,8 @@ export interface Codec<Message> {
   encode(messages: Message[]): Buffer;
   /** Undefined when the bytes are not a frame of this codec. */
   decode(frame: Uint8Array): Message[] | undefined;
+  /** About how many bytes a message takes: enough to bound a frame. */
+  sizeOf(message: Message): number;
 }
 
 /** Records (msgpackr's own extension) would compile code from what a peer sends; plain maps and arrays do not. */
@@ -36,8 +38,13 @@ export function unpack(bytes: Uint8Array): unknown {
   }
 }
 
-function codec<Message>(toFields: (message: Message) => unknown[], fromFields: (fields: unknown[]) => Message): Codec<Message> {
+function codec<Message>(
+  toFields: (message: Message) => unknown[],
+  fromFields: (fields: unknown[]) => Message,
+  sizeOf: (message: Message) => number,
+): Codec<Message> {
   return {
+    sizeOf,
     encode: (messages) => pack(messages.map(toFields)),
     decode: (frame) => {
       try {
@@ -54,8 +61,21 @@ export const workerCodec = codec<WorkerMessage>(
   (message) => {
     switch (message.type) {
       case 'hello': {
-        const { name, instance, slots, pid, pythonVersion, dillVersion, holding, lastRun, functions } = message;
-        return ['hello', name, instance, slots, pid, pythonVersion, dillVersion, holding.map(refFields), lastRun, functions];
+        const { name, instance, slots, pid, pythonVersion, dillVersion, holding, lastRun, functions, connection } =
+          message;
+        const software = [pythonVersion, dillVersion];
+        return [
+          'hello',
+          name,
+          instance,
+          slots,
+          pid,
+          ...software,
+          holding.map(refFields),
+          lastRun,
+          functions,
+          connection,
+        ];
       }
       case 'heartbeat':
         return ['heartbeat', message.lastRun, message.running, message.queued];
@@ -82,6 +102,7 @@ export const workerCodec = codec<WorkerMessage>(
           holding: array(fields[7]).map(toRef),
           lastRun: number(fields[8]),
           functions: array(fields[9]).map(text),
+          connection: number(fields[10]),
         };
       case 'heartbeat':
         return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
@@ -94,6 +115,18 @@ export const workerCodec = codec<WorkerMessage>(
         return { type: fields[0] };
       default:
         throw new ShapeError();
+    }
+  },
+  (message) => {
+    switch (message.type) {
+      case 'hello':
+        return SMALL_BYTES * (1 + message.holding.length + message.functions.length);
+      case 'results':
+        return total(message.results, resultBytes);
+      case 'functionsMissing':
+        return SMALL_BYTES * (1 + message.functionIds.length);
+      default:
+        return SMALL_BYTES;
     }
   },
 );
@@ -118,6 +151,7 @@ export const dispatcherCodec = codec<DispatcherMessage>(
       case 'takeBack':
         return ['takeBack', message.limit];
       case 'sayHello':
+        return ['sayHello', message.sequence];
       case 'drain':
         return [message.type];
     }
@@ -150,13 +184,41 @@ export const dispatcherCodec = codec<DispatcherMessage>(
       case 'takeBack':
         return { type: 'takeBack', limit: number(fields[1]) };
       case 'sayHello':
+        return { type: 'sayHello', sequence: number(fields[1]) };
       case 'drain':
         return { type: fields[0] };
       default:
         throw new ShapeError();
     }
   },
+  (message) => {
+    switch (message.type) {
+      case 'run':
+        return total(message.functions, functionBytes) + total(message.orders, orderBytes);
+      case 'functions':
+        return total(message.functions, functionBytes);
+      case 'welcome':
+        return SMALL_BYTES * (1 + message.rejected.length);
+      case 'acknowledge':
+        return SMALL_BYTES * (1 + message.settled.length);
+      case 'abort':
+        return SMALL_BYTES * (1 + message.tasks.length);
+      default:
+        return SMALL_BYTES;
+    }
+  },
 );
+
+/** Ids, fences, numbers of one item. */
+const SMALL_BYTES = 100;
+const functionBytes = ({ body }: FunctionBody): number => SMALL_BYTES + body.length;
+const orderBytes = (order: TaskOrder): number => SMALL_BYTES + order.arguments.length;
+const resultBytes = ({ payload, output, failure }: TaskResult): number =>
+  SMALL_BYTES + payload.length + output.length + (failure?.message.length ?? 0) + (failure?.traceback?.length ?? 0);
+
+function total<Item>(items: readonly Item[], bytesOf: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + bytesOf(item), SMALL_BYTES);
+}
 
 const refFields = (ref: TaskRef): unknown[] => [ref.taskId, ref.fence];
 const functionFields = ({ functionId, body }: FunctionBody): unknown[] => [functionId, body];
@@ -164,7 +226,15 @@ const orderFields = (o: TaskOrder): unknown[] => [o.taskId, o.fence, o.functionI
 
 /** What most results have none of (failure, output) is at the end and left out. */
 function resultFields(r: TaskResult): unknown[] {
-  const fields: unknown[] = [r.taskId, r.fence, OUTCOMES.indexOf(r.outcome), r.payload, r.startedAtMs, r.runTimeUs, r.peakMemoryKib];
+  const fields: unknown[] = [
+    r.taskId,
+    r.fence,
+    OUTCOMES.indexOf(r.outcome),
+    r.payload,
+    r.startedAtMs,
+    r.runTimeUs,
+    r.peakMemoryKib,
+  ];
   if (r.failure || r.output.length > 0) fields.push(r.failure, r.output, r.outputTruncated);
   return fields;
 }

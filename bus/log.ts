@@ -57,9 +57,9 @@ export function prettyLine(json: string, colour: boolean): string {
   if (typeof line.machine === 'string') {
     parts.push(paint(line.machine, 36), String(line.id), String(line.from), '->', paint(String(line.to), 1), `(${String(line.event)})`);
   }
-  if (line.msg !== undefined) parts.push(String(line.msg));
+  if (typeof line.msg === 'string') parts.push(line.msg);
   for (const [key, value] of Object.entries(line)) {
-    if (!HIDDEN.has(key)) parts.push(paint(`${key}=`, 90) + (typeof value === 'object' ? JSON.stringify(value) : String(value)));
+    if (!HIDDEN.has(key)) parts.push(paint(`${key}=`, 90) + (typeof value === 'string' ? value : JSON.stringify(value)));
   }
   const error = line.err as { stack?: string; message?: string } | undefined;
   if (error) parts.push(`\n${error.stack ?? error.message ?? ''}`);

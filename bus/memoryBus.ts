@@ -1,7 +1,15 @@
 import { type Address, type Bus, type BusStats, newBusStats } from './bus.js';
 
+/** One message on its way to one receiver. */
+export interface Delivery {
+  from: Address;
+  /** The receiver's own address, also where the message was sent to a topic. */
+  to: Address;
+  message: unknown;
+}
+
 /** Runs `deliver` later; the default is the next turn of the event loop. The simulator decides otherwise, by its seed. */
-export type Scheduler = (deliver: () => void) => void;
+export type Scheduler = (deliver: () => void, delivery: Delivery) => void;
 
 /**
  * The in-memory carrier: endpoints of one process, reached by address or by the topics they listen to. Messages are handed over
@@ -12,7 +20,7 @@ export class MemoryHub {
 
   constructor(
     private readonly onError: (error: unknown) => void,
-    private readonly schedule: Scheduler = setImmediate,
+    private readonly schedule: Scheduler = (deliver) => setImmediate(deliver),
   ) {}
 
   endpoint<Incoming, Outgoing>(address: Address, topics: readonly Address[] = []): Bus<Incoming, Outgoing> {
@@ -28,7 +36,12 @@ export class MemoryHub {
     const receivers = this.endpoints.get(to);
     if (!receivers?.size) return false;
     for (const receiver of receivers) {
-      if (receiver !== from) this.schedule(() => receiver.receive(message, from.address));
+      if (receiver === from) continue;
+      this.schedule(() => receiver.receive(message, from.address), {
+        from: from.address,
+        to: receiver.address,
+        message,
+      });
     }
     return true;
   }

@@ -86,10 +86,12 @@ export interface WorkerHello {
   pythonVersion: string;
   dillVersion: string;
   holding: TaskRef[];
-  /** Highest `run.sequence` received on this connection, 0 on a new one: later orders are still on their way. */
+  /** Orders up to this `run.sequence` have arrived on this connection, or never will; later ones may be on their way. 0 on a new one. */
   lastRun: number;
   /** Ids of the functions whose bodies the worker has. */
   functions: string[];
+  /** The how-manyth connection of this process it is: a hello of an earlier one, late out of some buffer, is out of date. */
+  connection: number;
 }
 
 export type WorkerMessage =
@@ -109,8 +111,11 @@ export type WorkerMessage =
 export type DispatcherMessage =
   /** Answer to `hello`. What is in `rejected` is no longer this worker's: stop it, forget it. */
   | { type: 'welcome'; dispatcher: string; heartbeatMs: number; rejected: TaskRef[]; dispatchers: string[] }
-  /** The dispatcher does not know this connection, or has lost track of it: reconcile. */
-  | { type: 'sayHello' }
+  /**
+   * The dispatcher does not know this connection, or has lost track of it: reconcile. Orders up to `sequence` were sent before this:
+   * what has not arrived of them was lost. 0 where the connection is not known.
+   */
+  | { type: 'sayHello'; sequence: number }
   /** Answer to `heartbeat`: alive. `dispatchers` are the places to go to should this one fall silent. */
   | { type: 'heartbeat'; dispatchers: string[] }
   /** Work. Bodies of functions that the worker has not had before travel along. */

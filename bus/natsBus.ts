@@ -1,4 +1,4 @@
-import { connect, type Msg, type NatsConnection } from 'nats';
+import { connect, Events, type Msg, type NatsConnection } from 'nats';
 import { type Address, type Bus, type BusStats, newBusStats } from './bus.js';
 import { decodeControl, encodeControl } from './controlCodec.js';
 import type { ControlMessage, ControlTopic } from './controlMessages.js';
@@ -45,8 +45,13 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
       this.stats.undeliverable++;
       return;
     }
-    this.connection.publish(SUBJECT_PREFIX + topic, encodeControl(this.address, message));
-    this.stats.sent++;
+    try {
+      this.connection.publish(SUBJECT_PREFIX + topic, encodeControl(this.address, message));
+      this.stats.sent++;
+    } catch (error) {
+      // Larger than the server takes, or the connection is being closed: nothing needs an event to arrive.
+      if (this.stats.undeliverable++ === 0) this.options.onError(error);
+    }
   }
 
   listen(handler: (message: ControlMessage, from: Address) => void): void {
@@ -57,7 +62,8 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (this.closed) return;
     this.closed = true;
     const flushed = this.connection?.flush().catch(() => undefined);
-    if (!this.away) await Promise.race([flushed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+    if (!this.away)
+      await Promise.race([flushed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
     await this.connection?.close();
     await this.connecting;
   }
@@ -75,7 +81,11 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
           maxPingOut: 2,
           timeout: 3_000,
         });
-        await this.adopt(connection);
+        await this.adopt(connection).catch(async (error: unknown) => {
+          // Else it would reconnect by itself, beside the one that is tried next.
+          await connection.close();
+          throw error;
+        });
         return;
       } catch (error) {
         if (!this.away) this.options.events.lost(error instanceof Error ? error.message : String(error));
@@ -109,10 +119,10 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
   private async watch(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {
       if (this.closed) return;
-      if (String(type) === 'disconnect' && !this.away) {
+      if (type === Events.Disconnect && !this.away) {
         this.away = true;
         this.options.events.lost('connection closed');
-      } else if (String(type) === 'reconnect' && this.away) {
+      } else if (type === Events.Reconnect && this.away) {
         this.away = false;
         this.options.events.restored();
       }
@@ -125,7 +135,9 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (!decoded || SUBJECT_PREFIX + decoded.message.type !== message.subject) {
       // Logged once: a flood of garbage must not become a flood of log lines.
       if (this.stats.dropped++ === 0) {
-        this.options.onError(new Error(`dropped what is not a control event on ${message.subject} (${message.data.length} bytes)`));
+        this.options.onError(
+          new Error(`dropped what is not a control event on ${message.subject} (${message.data.length} bytes)`),
+        );
       }
       return;
     }

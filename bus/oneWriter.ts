@@ -1,3 +1,5 @@
+import { batchLength, type BatchLimits } from './batches.js';
+
 /**
  * One writer per wire: sends what has gathered while its previous send was in flight, and never waits on a timer. At low load
  * every item leaves at once, alone; at high load batches form by themselves. Every hop of a task's way has one of these.
@@ -6,12 +8,7 @@
  * moves between them. An item pushed while idle is flushed in the same turn of the event loop, after the current synchronous
  * work, so that what one event produces travels together.
  */
-export interface OneWriterOptions<T> {
-  /** Most items of one batch. */
-  maxItems: number;
-  /** Most bytes of one batch, by `sizeOf`; a single larger item goes alone. */
-  maxBytes?: number;
-  sizeOf?: (item: T) => number;
+export interface OneWriterOptions<T> extends BatchLimits<T> {
   /** A flush that rejects; its items are the flush's own business. Must not throw. */
   onError: (error: unknown) => void;
 }
@@ -64,15 +61,7 @@ export class OneWriter<T> {
   }
 
   private nextBatch(): T[] {
-    const { maxItems, maxBytes = Infinity, sizeOf } = this.options;
-    let count = Math.min(this.pending.length, maxItems);
-    if (sizeOf && maxBytes !== Infinity) {
-      let bytes = 0;
-      for (let i = 0; i < count; i++) {
-        bytes += sizeOf(this.pending[i] as T);
-        if (bytes > maxBytes && i > 0) count = i;
-      }
-    }
+    const count = batchLength(this.pending, this.options);
     if (count === this.pending.length) return this.clear();
     return this.pending.splice(0, count);
   }

@@ -11,14 +11,14 @@ import { StartError } from './startError.js';
 /** The API process. */
 export function runApi(config: Config): Promise<void> {
   return runComponent('api', config, async (component) => {
-    const store = await component.openStore();
+    const stores = await component.openApiStores();
     const control = await component.openControl(['tasks.settled']);
-    const settled = new SettledTasks({ store });
+    const settled = new SettledTasks({ store: stores.store });
     control.listen((message) => {
       if (message.type === 'tasks.settled') settled.onSettled(message.tasks);
     });
     const app = await buildApp({
-      store,
+      ...stores,
       settled,
       announceQueued: (count) => {
         control.send('tasks.queued', { type: 'tasks.queued', count });

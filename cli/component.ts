@@ -4,9 +4,13 @@ import type { Actor } from 'xstate';
 import type { Config } from '../bus/config.js';
 import type { ComponentKind, ControlTopic } from '../bus/controlMessages.js';
 import { PlatformError } from '../bus/errors.js';
+import type { GroupStore } from '../bus/groupStore.js';
+import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import { openLog } from '../bus/log.js';
 import { NatsBus } from '../bus/natsBus.js';
 import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
+import { RedisGroupStore } from '../bus/redis/redisGroupStore.js';
+import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import { type TransitionLog, transitionLog } from '../bus/transitionLog.js';
@@ -41,8 +45,16 @@ export interface Component {
   isDraining(): boolean;
   /** As if the process had been told to stop. */
   requestStop(): void;
-  openStore(): Promise<TaskStore>;
-  openControl(topics: readonly ControlTopic[]): Promise<NatsBus>;
+  readonly openStore: () => Promise<RedisTaskStore>;
+  /** The store, and what only the API keeps in it, on one connection: what it writes together arrives in order. */
+  readonly openApiStores: () => Promise<ApiStores>;
+  readonly openControl: (topics: readonly ControlTopic[]) => Promise<NatsBus>;
+}
+
+export interface ApiStores {
+  store: RedisTaskStore;
+  groupStore: GroupStore;
+  idempotencyStore: IdempotencyStore;
 }
 
 export const workerTimings = (config: Config): WorkerTimings => ({
@@ -90,6 +102,7 @@ export async function runComponent(
     onError,
     dependency: (dependency) => ({
       lost: (reason) => {
+        if (machine.getSnapshot().status === 'done') return; // Its own goodbye.
         log.warn({ dependency, reason }, `${dependency} is away`);
         machine.send({ type: 'dependency.lost', dependency });
       },
@@ -103,13 +116,16 @@ export async function runComponent(
     requestStop: () => {
       requestStop();
     },
-    openStore: async () => {
+    openStore: async () => (await component.openApiStores()).store,
+    openApiStores: async () => {
       const redis = connectRedis(config.redisUrl, component.dependency('redis'));
       const { shards, leaseMs, resultTtlSeconds } = config;
       const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds });
       stores.push(store);
       await waitFor(() => redis.status === 'ready');
-      return store;
+      const groupStore = new RedisGroupStore(redis, { resultTtlSeconds });
+      const idempotencyStore = new RedisIdempotencyStore(redis, { resultTtlSeconds });
+      return { store, groupStore, idempotencyStore };
     },
     openControl: async (topics) => {
       const events = component.dependency('nats');

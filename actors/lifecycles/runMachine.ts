@@ -35,7 +35,7 @@ export function runMachine<M extends AnyStateMachine>(machine: M, options: RunOp
       previous = state;
       if (from !== '') options.transition(options.machine, options.id, from, readable(inspected.event.type), state, options.details?.());
     },
-  } as ActorOptions<M>);
+  });
   previous = String((actor.getSnapshot() as SnapshotFrom<AnyStateMachine>).value);
   actor.start();
   return actor;

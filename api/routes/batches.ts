@@ -1,14 +1,18 @@
-import { Type } from '@fastify/type-provider-typebox';
+import { type TSchema, Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
-import type { TaskOutcome } from '../../bus/taskStore.js';
+import type { NewTask, TaskOutcome } from '../../bus/taskStore.js';
 import { clientGone } from '../clientGone.js';
+import { acceptedStream, acceptsMsgpack, JSON_TYPE, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
 import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
+import { IndexSet } from '../groups/indexSet.js';
+import { IdempotencyHeaders, idsFor } from '../idempotency.js';
 import { newTask } from '../newTask.js';
-import { pickleOf } from '../pickleField.js';
-import { resultJson } from '../resultJson.js';
-import { errorResponses, MAX_BATCH_TASKS, Payload, taskOptions, TaskResult, Uuid, waitSeconds } from '../schemas.js';
+import { resultFields, resultJson } from '../resultJson.js';
+import { errorResponses, MAX_BATCH_TASKS, TaskResult, Uuid, waitSeconds } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
+import { sendStream } from '../sendStream.js';
+import { JsonTasks, MsgpackTasks, tasksOf, type TasksBody } from '../tasksBody.js';
 
 /** Many tasks in one request: what makes the platform fast. */
 export function batchRoutes(app: Api, services: ApiServices): void {
@@ -16,33 +20,44 @@ export function batchRoutes(app: Api, services: ApiServices): void {
   resultsRoute(app, services);
 }
 
+interface Submitted {
+  task_ids: string[];
+  group_id: string;
+}
+
 function submitRoute(app: Api, services: ApiServices): void {
-  const { knownFunctions, submitter, config } = services;
+  const { knownFunctions, submitter, groups, idempotencyStore, config } = services;
+  const body = { content: { [JSON_TYPE]: { schema: JsonTasks }, [MSGPACK_TYPE]: { schema: MsgpackTasks } } };
   app.post(
     '/tasks',
     {
       onRequest: refuseWhileDraining(services),
+      // Ids need no escaping.
+      serializerCompiler: () => (answer: Submitted | ErrorReply) =>
+        'task_ids' in answer
+          ? `{"task_ids":["${answer.task_ids.join('","')}"],"group_id":"${answer.group_id}"}`
+          : JSON.stringify(answer),
       schema: {
         operationId: 'submitTasks',
         tags: ['tasks'],
-        summary: 'Run a function many times',
-        description: 'All tasks are durable when the answer comes. A request with anything wrong in it submits none.',
-        body: Type.Object({
-          function_id: Uuid('Id that /register_function answered'),
-          payloads: Type.Array(Payload('Base64 of `dill.dumps((args, kwargs))`, newlines optional'), {
-            minItems: 1,
-            maxItems: MAX_BATCH_TASKS,
-            description: 'The arguments of one task each',
-          }),
-          ...taskOptions,
-        }),
+        summary: 'Run a function many times, or several functions',
+        description: `All tasks are durable when the answer comes. A request with anything wrong in it submits none. Either \`function_id\`
+and \`payloads\`, or \`tasks\` with a function and options each. The tasks are in a group, whose results GET /groups/{group_id}/results
+streams as they finish. With \`content-type: ${MSGPACK_TYPE}\` the body is MessagePack, the same fields, and payloads are binaries
+instead of base64.`,
+        headers: IdempotencyHeaders,
+        body: body as unknown as TSchema,
         response: {
-          200: Type.Object({ task_ids: Type.Array(Type.String(), { description: 'In the order of the payloads' }) }),
+          200: Type.Object({
+            task_ids: Type.Array(Type.String(), { description: 'In the order of the payloads' }),
+            group_id: Uuid('The group that the tasks are in'),
+          }),
           ...errorResponses(
             'VALIDATION_FAILED',
             'PAYLOAD_NOT_BASE64',
             'PAYLOAD_NOT_PICKLE',
             'FUNCTION_UNKNOWN',
+            'IDEMPOTENCY_MISMATCH',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
@@ -51,19 +66,36 @@ function submitRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ body }) => {
-      const functionId = body.function_id.toLowerCase();
-      const tasks = body.payloads.map((payload, index) =>
-        newTask(functionId, pickleOf(`payloads[${index}]`, payload), body, config.maxAttempts),
-      );
-      await knownFunctions.mustExist(functionId);
-      await submitter.submit(tasks);
-      return { task_ids: tasks.map(({ taskId }) => taskId) };
+    async (request, reply) => {
+      const body = request.body as TasksBody;
+      const requests = tasksOf(body);
+      await knownFunctions.mustExist(new Set(requests.map(({ functionId }) => functionId)));
+      const { ids, once } = await idsFor(request, idempotencyStore);
+      const groupId = body.group_id?.toLowerCase() ?? ids();
+      const tasks = requests.map((one) => newTask(ids(), one, config.maxAttempts));
+      const taskIds = tasks.map(({ taskId }) => taskId);
+      const addition = {
+        taskIds,
+        final: body.final ?? false,
+        keepMs: longest(tasks),
+        ...(once !== undefined && { once }),
+      };
+      // Both leave together, the group first: whoever has an answer has all its tasks in the group.
+      await Promise.all([groups.append(groupId, addition), submitter.submit(tasks)]);
+      const answer = { task_ids: taskIds, group_id: groupId };
+      return acceptsMsgpack(request) ? msgpackAnswer(reply, answer) : answer;
     },
   );
 }
 
-function resultsRoute(app: Api, { settled }: ApiServices): void {
+/** How long the last of the tasks may take beyond the usual. */
+function longest(tasks: readonly NewTask[]): number {
+  let longestMs = 0;
+  for (const { delayMs, timeoutMs } of tasks) longestMs = Math.max(longestMs, delayMs + timeoutMs);
+  return longestMs;
+}
+
+function resultsRoute(app: Api, { settled, groups, streams }: ApiServices): void {
   app.post(
     '/results',
     {
@@ -73,8 +105,9 @@ function resultsRoute(app: Api, { settled }: ApiServices): void {
         operationId: 'getResults',
         tags: ['tasks'],
         summary: 'What many tasks returned',
-        description:
-          'Answers when all have ended, or when the wait is over; `result` is empty for those that have not ended.',
+        description: `Answers when all have ended, or when the wait is over; \`result\` is empty for those that have not ended. With
+\`accept: ${MSGPACK_TYPE}\` the answer is MessagePack and results are binaries. With the type of a stream (see
+GET /groups/{group_id}/results) results come one by one, as the tasks end, \`index\` being the place among \`task_ids\`.`,
         body: Type.Object({
           task_ids: Type.Array(Uuid('Id of a task'), { minItems: 1, maxItems: MAX_BATCH_TASKS }),
           wait: Type.Optional(waitSeconds),
@@ -91,11 +124,18 @@ function resultsRoute(app: Api, { settled }: ApiServices): void {
         },
       },
     },
-    async ({ body }, reply) => {
+    async (request, reply) => {
+      const { body } = request;
       const taskIds = body.task_ids.map((taskId) => taskId.toLowerCase());
       const timeoutMs = (body.wait ?? 0) * 1000;
+      const format = acceptedStream(request);
+      if (format) {
+        const options = { format, have: new IndexSet(), follow: false, waitMs: timeoutMs };
+        return sendStream(reply, await streams.start(groups.adHoc(taskIds), options));
+      }
       const outcomes = await settled.wait(taskIds, { timeoutMs, signal: clientGone(reply) });
-      return { results: outcomes.map((outcome, index) => outcome ?? throwUnknown(taskIds[index])) };
+      const results = outcomes.map((outcome, index) => outcome ?? throwUnknown(taskIds[index]));
+      return acceptsMsgpack(request) ? msgpackAnswer(reply, { results: results.map(resultFields) }) : { results };
     },
   );
 }

@@ -4,9 +4,12 @@ import type { TaskOutcome } from '../../bus/taskStore.js';
 import { clientGone } from '../clientGone.js';
 import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
+import { acceptsMsgpack, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
+import { IdempotencyHeaders, idsFor } from '../idempotency.js';
 import { newTask } from '../newTask.js';
 import { pickleOf } from '../pickleField.js';
-import { resultJson } from '../resultJson.js';
+import { queryValues } from '../queryValues.js';
+import { resultFields, resultJson } from '../resultJson.js';
 import {
   errorResponses,
   Payload,
@@ -30,7 +33,7 @@ export function courseRoutes(app: Api, services: ApiServices): void {
 }
 
 function executeRoute(app: Api, services: ApiServices): void {
-  const { knownFunctions, submitter, config } = services;
+  const { knownFunctions, submitter, idempotencyStore, config } = services;
   app.post(
     '/execute_function',
     {
@@ -41,6 +44,7 @@ function executeRoute(app: Api, services: ApiServices): void {
         summary: 'Run a function',
         description:
           'The task is durable when the answer comes. The options are extensions; the course has the first two fields.',
+        headers: IdempotencyHeaders,
         body: Type.Object({
           function_id: Uuid('Id that /register_function answered'),
           payload: Payload('Base64 of `dill.dumps((args, kwargs))`, a tuple and a dict'),
@@ -53,6 +57,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'PAYLOAD_NOT_BASE64',
             'PAYLOAD_NOT_PICKLE',
             'FUNCTION_UNKNOWN',
+            'IDEMPOTENCY_MISMATCH',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
@@ -61,10 +66,13 @@ function executeRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ body }) => {
+    async (request) => {
+      const { body } = request;
       const functionId = body.function_id.toLowerCase();
-      const task = newTask(functionId, pickleOf('payload', body.payload), body, config.maxAttempts);
-      await knownFunctions.mustExist(functionId);
+      const args = pickleOf(() => 'payload', body.payload);
+      await knownFunctions.mustExist(new Set([functionId]));
+      const { ids } = await idsFor(request, idempotencyStore);
+      const task = newTask(ids(), { functionId, arguments: args, options: body }, config.maxAttempts);
       await submitter.submit([task]);
       return { task_id: task.taskId };
     },
@@ -99,19 +107,15 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
   app.get(
     '/result/:task_id',
     {
-      // Query parameters are texts; bodies are not coerced, so neither is this, the only number among parameters.
-      preValidation: ({ query }: { query: Record<string, unknown> }, _reply, done) => {
-        if (query.wait !== undefined) query.wait = query.wait === '' ? Number.NaN : Number(query.wait);
-        done();
-      },
+      preValidation: queryValues({ numbers: ['wait'] }),
       serializerCompiler: () => (answer: TaskOutcome | ErrorReply) =>
         'state' in answer ? resultJson(answer) : JSON.stringify(answer),
       schema: {
         operationId: 'getResult',
         tags: ['course'],
         summary: 'What a task returned, or raised',
-        description:
-          'Before the end `result` is empty; with `wait` the answer comes at the end, or when the wait is over.',
+        description: `Before the end \`result\` is empty; with \`wait\` the answer comes at the end, or when the wait is over. With
+\`accept: ${MSGPACK_TYPE}\` the answer is MessagePack and the result a binary.`,
         params: TaskParams,
         querystring: Type.Object({ wait: Type.Optional(waitSeconds) }),
         response: {
@@ -120,13 +124,14 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
         },
       },
     },
-    async ({ params, query }, reply) => {
+    async (request, reply) => {
+      const { params, query } = request;
       const taskId = params.task_id.toLowerCase();
       const timeoutMs = (query.wait ?? 0) * 1000;
       const wait = timeoutMs > 0 ? { timeoutMs, signal: clientGone(reply) } : { timeoutMs };
       const [outcome] = await settled.wait([taskId], wait);
       if (outcome === undefined) throw unknownTask(taskId);
-      return outcome;
+      return acceptsMsgpack(request) ? msgpackAnswer(reply, resultFields(outcome)) : outcome;
     },
   );
 }

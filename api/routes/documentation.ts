@@ -17,6 +17,7 @@ export async function documentation(app: Api, version: string): Promise<void> {
       tags: [
         { name: 'course', description: 'The API of the course: one function, one task' },
         { name: 'tasks', description: 'Many tasks at once, and all about one' },
+        { name: 'groups', description: 'Tasks that belong together: progress, results as they come' },
         { name: 'functions', description: 'Registered functions' },
         { name: 'operations', description: 'Workers and health' },
       ],

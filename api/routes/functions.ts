@@ -35,7 +35,7 @@ export function functionRoutes(app: Api, services: ApiServices): void {
     async ({ body }) => {
       const { functionId } = await store.registerFunction({
         name: body.name,
-        payload: pickleOf('payload', body.payload),
+        payload: pickleOf(() => 'payload', body.payload),
       });
       knownFunctions.remember(functionId);
       return { function_id: functionId };

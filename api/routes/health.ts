@@ -16,12 +16,14 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
     () => ({ status: 'live' as const }),
   );
 
+  const Reach = (description: string) =>
+    Type.Unsafe<'up' | 'away'>({ type: 'string', enum: ['up', 'away'], description });
   const Readiness = (description: string) =>
     Type.Object(
       {
         ready: Type.Boolean({ description: 'Requests can be served' }),
-        redis: Type.Boolean({ description: 'Redis answers; nothing works without it' }),
-        nats: Type.Boolean({ description: 'NATS answers; without it all is slower, nothing is wrong' }),
+        redis: Reach('Nothing works without it'),
+        nats: Reach('Without it all is slower, nothing is wrong'),
         draining: Type.Boolean({ description: 'The process is stopping' }),
         detail: Type.String({ description: 'The same in a sentence' }),
       },
@@ -35,17 +37,19 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
         operationId: 'isReady',
         tags: ['operations'],
         summary: 'Whether requests should be sent here',
-        response: { 200: Readiness('Yes'), 503: Readiness('No; `redis`, `nats` and `draining` tell why') },
+        response: { 200: Readiness('Yes'), 503: Readiness('No; `redis` and `draining` tell why') },
       },
     },
     async (_request, reply) => {
       const { redis, nats } = isReady();
       const draining = isDraining();
-      const ready = redis && nats && !draining;
+      const ready = redis && !draining;
       const away = [...(redis ? [] : ['Redis']), ...(nats ? [] : ['NATS'])];
       const detail = draining ? 'Stopping.' : away.length === 0 ? 'Ready.' : `Cannot reach ${away.join(' and ')}.`;
       if (!ready) reply.header('retry-after', '1');
-      return reply.code(ready ? 200 : 503).send({ ready, redis, nats, draining, detail });
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ ready, redis: redis ? 'up' : 'away', nats: nats ? 'up' : 'away', draining, detail });
     },
   );
 }

@@ -1,5 +1,6 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
+import { cancelTasks } from '../cancelTasks.js';
 import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import { statusOf } from '../taskStatus.js';
@@ -32,7 +33,7 @@ function storyRoute(app: Api, { store }: ApiServices): void {
   );
 }
 
-function cancelRoute(app: Api, { store, settled, transition, announceCancelled }: ApiServices): void {
+function cancelRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/:task_id/cancel',
     {
@@ -54,14 +55,11 @@ function cancelRoute(app: Api, { store, settled, transition, announceCancelled }
     },
     async ({ params }) => {
       const taskId = params.task_id.toLowerCase();
-      const [verdict] = await store.cancel([taskId]);
+      const [verdict] = await cancelTasks(services, [taskId]);
       if (!verdict?.cancelled) {
         if (verdict?.reason !== 'terminal') return throwUnknown(taskId);
         return { task_id: taskId, cancelled: false, status: statusOf(verdict.state) };
       }
-      transition('task', taskId, verdict.from, 'task.cancelled', 'cancelled');
-      if (verdict.from === 'running') announceCancelled([{ taskId, fence: verdict.fence }]);
-      settled.onSettled([{ taskId, state: 'cancelled' }]);
       return { task_id: taskId, cancelled: true, status: 'CANCELLED' as const };
     },
   );

@@ -29,7 +29,7 @@ export function connectRedis(url: string, events: DependencyEvents): Redis {
   let away = false;
   let reason = 'connection closed';
   redis.on('error', (error: Error) => {
-    reason = error.message || (error as NodeJS.ErrnoException).code || 'connection refused';
+    reason = (error as NodeJS.ErrnoException).code ?? error.message;
   });
   redis.on('close', () => {
     if (!away) events.lost(reason);

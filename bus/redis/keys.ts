@@ -11,6 +11,8 @@ import { createHash } from 'node:crypto';
  *     {q:N}:epoch               hash     which Redis run this shard was last reaped in, and since when
  *     function:<function id>    hash     content-addressed, outside the shards
  *     workers                   hash     worker name -> JSON of its last known state
+ *     group:<group id>          hash     ids of the tasks of a group, see `groupAppend.lua`
+ *     idempotency:<key>         string   digest of a request and the seed of its ids
  *
  * All keys of a shard share the hash tag `{q:N}`, so that the scripts work on Redis Cluster. The task keys made inside a script
  * lie in the slot of the keys it declares.
@@ -48,6 +50,8 @@ export function shardOf(taskId: string, shardCount: number): number {
 
 export const functionKey = (functionId: string): string => `function:${functionId}`;
 export const WORKERS_KEY = 'workers';
+export const groupKey = (groupId: string): string => `group:${groupId}`;
+export const idempotencyKey = (key: string): string => `idempotency:${key}`;
 
 /** Content address of a function: the first half of the SHA-256 of its pickle in the shape of a UUID (version 8: vendor specific). */
 export function functionIdOf(payload: Uint8Array): string {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { OutcomeReader } from '../groupStore.js';
 import type { TaskRef } from '../messages.js';
 import type {
   CancelVerdict,
@@ -17,10 +18,11 @@ import type {
   TerminalState,
   WorkerRecord,
 } from '../taskStore.js';
-import { asStoreError } from './connection.js';
-import { functionIdOf, functionKey, PRIORITIES, shardKeys, shardOf, type ShardKeys, WORKERS_KEY } from './keys.js';
+import { functionIdOf, functionKey, PRIORITIES, type ShardKeys, WORKERS_KEY } from './keys.js';
 import { Script } from './script.js';
-import { OUTCOME_FIELDS, parseFailure, parseOutcome, parseState, parseTask, type TaskHash } from './taskRecord.js';
+import { guarded, MAX_BATCH, Shards } from './shards.js';
+import { readOutcomesUpTo, readStates } from './taskReads.js';
+import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
 export interface RedisTaskStoreOptions {
   shards: number;
@@ -28,9 +30,6 @@ export interface RedisTaskStoreOptions {
   /** How long a finished task and its result are kept. */
   resultTtlSeconds: number;
 }
-
-/** Largest batch of one script call: keeps Redis responsive, and Lua's `unpack` within its stack. */
-const MAX_BATCH = 500;
 
 const scripts = {
   submit: new Script<number[]>('submit'),
@@ -43,21 +42,21 @@ const scripts = {
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
-export class RedisTaskStore implements TaskStore {
-  private readonly shards: ShardKeys[];
+export class RedisTaskStore implements TaskStore, OutcomeReader {
+  private readonly shards: Shards;
   private nextShard = 0;
 
   constructor(
     private readonly redis: Redis,
     private readonly options: RedisTaskStoreOptions,
   ) {
-    this.shards = Array.from({ length: options.shards }, (_, index) => shardKeys(index));
+    this.shards = new Shards(options.shards);
   }
 
   async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
     const functionId = functionIdOf(payload);
     const key = functionKey(functionId);
-    return this.guard(async () => {
+    return guarded(async () => {
       const fields = ['name', name, 'payload', payload, 'registered', Date.now()];
       // HSETNX on the payload alone would let a crash leave a function without a name; the whole hash is written twice at worst.
       const created = (await this.redis.exists(key)) === 0;
@@ -67,7 +66,7 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
-    return this.guard(async () => {
+    return guarded(async () => {
       const key = functionKey(functionId);
       const [name, registered] = await this.redis.hmget(key, 'name', 'registered');
       if (name == null) return undefined;
@@ -77,25 +76,38 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async functionsExist(functionIds: string[]): Promise<boolean[]> {
-    return this.guard(async () => {
-      const answers = await Promise.all(functionIds.map((id) => this.redis.exists(functionKey(id))));
-      return answers.map((count) => count === 1);
+    return guarded(async () => {
+      const [only] = functionIds;
+      if (only !== undefined && functionIds.length === 1) return [(await this.redis.exists(functionKey(only))) === 1];
+      const pipeline = this.redis.pipeline(functionIds.map((id) => ['exists', functionKey(id)]));
+      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
+        if (error) throw error;
+        return count === 1;
+      });
     });
   }
 
   async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
-    return this.guard(async () => {
+    return guarded(async () => {
       const bodies = await Promise.all(functionIds.map((id) => this.redis.hgetBuffer(functionKey(id), 'payload')));
       return bodies.map((body) => body ?? undefined);
     });
   }
 
   async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
-    return this.perShard(tasks, async (shard, batch) => {
+    return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix];
       for (const task of batch) {
         const priority = PRIORITIES.indexOf(task.priority) + 1;
-        args.push(task.taskId, task.functionId, task.arguments, priority, task.maxAttempts, task.timeoutMs, task.delayMs);
+        args.push(
+          task.taskId,
+          task.functionId,
+          task.arguments,
+          priority,
+          task.maxAttempts,
+          task.timeoutMs,
+          task.delayMs,
+        );
       }
       const verdicts = await scripts.submit.run(this.redis, [...shard.queues, shard.delayed], args);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : 'existing'));
@@ -105,8 +117,8 @@ export class RedisTaskStore implements TaskStore {
   async claim(claimant: string, limit: number): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     // Every claim begins at another shard, so that none is favoured.
-    for (let turn = 0; turn < this.shards.length && claim.claimed.length < limit; turn++) {
-      const shard = this.shards[this.nextShard++ % this.shards.length] as ShardKeys;
+    for (let turn = 0; turn < this.shards.all.length && claim.claimed.length < limit; turn++) {
+      const shard = this.shards.all[this.nextShard++ % this.shards.all.length] as ShardKeys;
       await this.claimFrom(shard, claimant, Math.min(limit - claim.claimed.length, MAX_BATCH), claim);
     }
     return claim;
@@ -116,7 +128,7 @@ export class RedisTaskStore implements TaskStore {
     const nonce = randomBytes(8).toString('hex');
     const keys = [...shard.queues, shard.delayed, shard.leases];
     const args = [shard.taskPrefix, limit, this.options.leaseMs, nonce, claimant];
-    const [promoted, claimed] = await this.guard(() => scripts.claim.run(this.redis, keys, args));
+    const [promoted, claimed] = await guarded(() => scripts.claim.run(this.redis, keys, args));
     for (let i = 0; i < promoted.length; i += 2) {
       const from = String(promoted[i + 1]) === 'delayed' ? 'delayed' : 'retrying';
       into.promoted.push({ taskId: String(promoted[i]), from });
@@ -136,7 +148,7 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
-    return this.perShard(attempts, async (shard, batch) => {
+    return this.shards.forEach(attempts, taskIdOf, async (shard, batch) => {
       const args: (string | number)[] = [shard.taskPrefix, this.options.leaseMs];
       for (const { taskId, fence, worker } of batch) args.push(taskId, fence, worker);
       const verdicts = await scripts.renew.run(this.redis, [shard.leases], args);
@@ -145,11 +157,18 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
-    return this.perShard(settlements, async (shard, batch) => {
+    return this.shards.forEach(settlements, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, this.options.resultTtlSeconds];
       for (const s of batch) {
         args.push(s.taskId, s.fence, s.event, s.payload, s.failure ? JSON.stringify(s.failure) : '', s.retryDelayMs);
-        args.push(s.worker, Math.round(s.startedAtMs), s.runTimeUs, s.peakMemoryKib, s.output, s.outputTruncated ? '1' : '');
+        args.push(
+          s.worker,
+          Math.round(s.startedAtMs),
+          s.runTimeUs,
+          s.peakMemoryKib,
+          s.output,
+          s.outputTruncated ? '1' : '',
+        );
       }
       const keys = [...shard.queues, shard.delayed, shard.leases];
       const verdicts = await scripts.settle.run(this.redis, keys, args);
@@ -158,7 +177,7 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async release(attempts: TaskRef[]): Promise<boolean[]> {
-    return this.perShard(attempts, async (shard, batch) => {
+    return this.shards.forEach(attempts, taskIdOf, async (shard, batch) => {
       const args = [shard.taskPrefix];
       for (const { taskId, fence } of batch) args.push(taskId, fence);
       const verdicts = await scripts.release.run(this.redis, [...shard.queues, shard.leases], args);
@@ -168,7 +187,7 @@ export class RedisTaskStore implements TaskStore {
 
   async cancel(taskIds: string[]): Promise<CancelVerdict[]> {
     const tasks = taskIds.map((taskId) => ({ taskId }));
-    return this.perShard(tasks, async (shard, batch) => {
+    return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, ...batch.map(({ taskId }) => taskId)];
       const answers = await scripts.cancel.run(this.redis, [shard.delayed, shard.leases], args);
       return answers.map(([verdict, state, fence]): CancelVerdict => {
@@ -183,10 +202,10 @@ export class RedisTaskStore implements TaskStore {
 
   async reap(): Promise<Reaped> {
     const reaped: Reaped = { paused: false, tasks: [] };
-    for (const shard of this.shards) {
+    for (const shard of this.shards.all) {
       const keys = [...shard.queues, shard.leases, shard.epoch];
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, this.options.leaseMs, MAX_BATCH];
-      const [paused, ...tasks] = await this.guard(() => scripts.reap.run(this.redis, keys, args));
+      const [paused, ...tasks] = await guarded(() => scripts.reap.run(this.redis, keys, args));
       reaped.paused ||= paused === 1;
       for (const [taskId, state, attempt, failureJson] of tasks) {
         const to = String(state) === 'failed' ? 'failed' : 'queued';
@@ -197,32 +216,31 @@ export class RedisTaskStore implements TaskStore {
     return reaped;
   }
 
-  async readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {
-    return this.guard(() =>
-      Promise.all(taskIds.map(async (id) => parseState(await this.redis.hgetBuffer(this.taskKey(id), 'state')))),
-    );
+  readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {
+    return readStates(this.redis, this.shards, taskIds);
   }
 
   async readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]> {
-    return this.guard(() =>
-      Promise.all(
-        taskIds.map(async (id) => parseOutcome(id, await this.redis.hmgetBuffer(this.taskKey(id), ...OUTCOME_FIELDS))),
-      ),
-    );
+    const outcomes = await readOutcomesUpTo(this.redis, this.shards, taskIds, Number.MAX_SAFE_INTEGER);
+    return outcomes.map((outcome) => (outcome === 'unread' ? undefined : outcome));
+  }
+
+  readOutcomesUpTo(taskIds: string[], maxBytes: number): Promise<(TaskOutcome | 'unread' | undefined)[]> {
+    return readOutcomesUpTo(this.redis, this.shards, taskIds, maxBytes);
   }
 
   async readTask(taskId: string): Promise<TaskRecord | undefined> {
-    return this.guard(async () => {
-      const hash = (await this.redis.hgetallBuffer(this.taskKey(taskId))) as TaskHash;
+    return guarded(async () => {
+      const hash = (await this.redis.hgetallBuffer(this.shards.taskKey(taskId))) as TaskHash;
       const waiting = ['delayed', 'retrying'].includes(String(hash.state));
-      const due = waiting ? await this.redis.zscore(this.shardOf(taskId).delayed, taskId) : null;
+      const due = waiting ? await this.redis.zscore(this.shards.of(taskId).delayed, taskId) : null;
       return parseTask(taskId, hash, due === null ? undefined : Number(due));
     });
   }
 
   async readOutput(taskId: string): Promise<Buffer | undefined> {
-    return this.guard(async () => {
-      const shard = this.shardOf(taskId);
+    return guarded(async () => {
+      const shard = this.shards.of(taskId);
       const [exists, output] = await Promise.all([
         this.redis.exists(shard.taskPrefix + taskId),
         this.redis.getBuffer(shard.outputPrefix + taskId),
@@ -232,8 +250,10 @@ export class RedisTaskStore implements TaskStore {
   }
 
   async queueDepth(): Promise<number> {
-    return this.guard(async () => {
-      const lengths = await Promise.all(this.shards.flatMap(({ queues }) => queues.map((key) => this.redis.llen(key))));
+    return guarded(async () => {
+      const lengths = await Promise.all(
+        this.shards.all.flatMap(({ queues }) => queues.map((key) => this.redis.llen(key))),
+      );
       return lengths.reduce((sum, length) => sum + length, 0);
     });
   }
@@ -241,65 +261,26 @@ export class RedisTaskStore implements TaskStore {
   async writeWorkers(workers: WorkerRecord[]): Promise<void> {
     if (workers.length === 0) return;
     const fields = workers.flatMap((worker) => [worker.name, JSON.stringify(worker)]);
-    await this.guard(() => this.redis.hset(WORKERS_KEY, ...fields));
+    await guarded(() => this.redis.hset(WORKERS_KEY, ...fields));
   }
 
   async forgetWorkers(names: string[]): Promise<void> {
-    if (names.length > 0) await this.guard(() => this.redis.hdel(WORKERS_KEY, ...names));
+    if (names.length > 0) await guarded(() => this.redis.hdel(WORKERS_KEY, ...names));
   }
 
   async readWorkers(): Promise<WorkerRecord[]> {
-    const values = await this.guard(() => this.redis.hvals(WORKERS_KEY));
+    const values = await guarded(() => this.redis.hvals(WORKERS_KEY));
     return values.map((value) => JSON.parse(value) as WorkerRecord);
   }
 
   async ping(): Promise<void> {
-    await this.guard(() => this.redis.ping());
+    await guarded(() => this.redis.ping());
   }
 
   async close(): Promise<void> {
     this.redis.disconnect();
     return Promise.resolve();
   }
-
-  private shardOf(taskId: string): ShardKeys {
-    return this.shards[shardOf(taskId, this.shards.length)] as ShardKeys;
-  }
-
-  private taskKey(taskId: string): string {
-    return this.shardOf(taskId).taskPrefix + taskId;
-  }
-
-  /** Runs `step` on the items of each shard, in batches, and puts the answers back into the order of the items. */
-  private async perShard<Item extends { taskId: string }, Answer>(
-    items: Item[],
-    step: (shard: ShardKeys, batch: Item[]) => Promise<Answer[]>,
-  ): Promise<Answer[]> {
-    if (this.shards.length === 1 && items.length <= MAX_BATCH) {
-      return items.length === 0 ? [] : this.guard(() => step(this.shards[0] as ShardKeys, items));
-    }
-    const answers = new Array<Answer>(items.length);
-    for (const shard of this.shards) {
-      const indexes = items.flatMap((item, index) => (this.shardOf(item.taskId) === shard ? [index] : []));
-      for (let start = 0; start < indexes.length; start += MAX_BATCH) {
-        const chunk = indexes.slice(start, start + MAX_BATCH);
-        const verdicts = await this.guard(() =>
-          step(
-            shard,
-            chunk.map((index) => items[index] as Item),
-          ),
-        );
-        chunk.forEach((index, position) => (answers[index] = verdicts[position] as Answer));
-      }
-    }
-    return answers;
-  }
-
-  private async guard<T>(step: () => Promise<T>): Promise<T> {
-    try {
-      return await step();
-    } catch (error) {
-      throw asStoreError(error);
-    }
-  }
 }
+
+const taskIdOf = ({ taskId }: { taskId: string }): string => taskId;

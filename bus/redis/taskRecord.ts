@@ -20,9 +20,7 @@ export function parseFailure(field: Buffer | null | undefined): Failure | undefi
   return field?.length ? (JSON.parse(field.toString()) as Failure) : undefined;
 }
 
-/** HMGET fields, in the order that `parseOutcome` reads. */
-export const OUTCOME_FIELDS = ['state', 'result', 'failure'] as const;
-
+/** @param fields state, result, failure */
 export function parseOutcome(taskId: string, fields: (Buffer | null)[]): TaskOutcome | undefined {
   const state = parseState(fields[0]);
   if (state === undefined) return undefined;

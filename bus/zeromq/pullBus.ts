@@ -1,8 +1,9 @@
 import { Request, Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
+import { batchLength, type BatchLimits } from '../batches.js';
 import { OneWriter } from '../oneWriter.js';
 import type { ConnectOptions, RouterOptions } from './pushBus.js';
-import { HIGH_WATER_MARK, MAX_FRAME_BYTES, MAX_MESSAGES_PER_FRAME, newAddress, Receiver } from './wire.js';
+import { frameLimits, HIGH_WATER_MARK, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
 
 /**
  * Pull mode: REQ on the worker's side, ROUTER on the dispatcher's. The worker has two REQ sockets under one address: one asks
@@ -33,13 +34,20 @@ interface Mailbox<Outgoing> {
   seenAtMs: number;
 }
 
+/** What waits in the mailbox, or nothing, for the request that came from this connection. */
+interface Reply<Outgoing> {
+  identity: Buffer;
+  mailbox?: Mailbox<Outgoing>;
+}
+
 export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
   readonly address = DISPATCHER;
   readonly stats: BusStats = newBusStats();
   private closed = false;
   private readonly mailboxes = new Map<Address, Mailbox<Outgoing>>();
   private readonly receiver: Receiver<Incoming>;
-  private readonly writer: OneWriter<{ identity: Buffer; body: () => Buffer }>;
+  private readonly writer: OneWriter<Reply<Outgoing>>;
+  private readonly limits: BatchLimits<Outgoing>;
   private readonly sweeper: NodeJS.Timeout;
   private readonly socket = new Router({
     mandatory: true,
@@ -51,6 +59,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+    this.limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: 1, onError: options.onError });
     this.sweeper = setInterval(() => {
       this.sweep();
@@ -93,7 +102,9 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.sweeper);
-    await this.writer.idle();
+    this.receiver.close();
+    await sendOff(this.writer, this.stats);
+    for (const { waiting } of this.mailboxes.values()) this.stats.undeliverable += waiting.length;
     this.socket.close();
   }
 
@@ -113,7 +124,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
         this.answer(mailbox);
       } else {
         this.receiver.receive(body, from);
-        this.reply(identity, () => NOTHING);
+        this.writer.push({ identity });
       }
     }
   }
@@ -130,28 +141,26 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     return mailbox;
   }
 
-  /** Answers a parked request with all that waits; encoded as late as possible, so that more can join. */
+  /** Answers a parked request with all that waits; taken as late as possible, so that more can join. */
   private answer(mailbox: Mailbox<Outgoing>): void {
     const identity = mailbox.parked;
     if (!identity || mailbox.waiting.length === 0) return;
     mailbox.parked = undefined;
-    this.reply(identity, () => {
-      const messages = mailbox.waiting.splice(0, MAX_MESSAGES_PER_FRAME);
-      this.stats.sent += messages.length;
-      return this.options.outgoing.encode(messages);
-    });
+    this.writer.push({ identity, mailbox });
   }
 
-  private reply(identity: Buffer, body: () => Buffer): void {
-    this.writer.push({ identity, body });
-  }
-
-  private async flush(batch: { identity: Buffer; body: () => Buffer }[]): Promise<void> {
-    for (const { identity, body } of batch) {
+  private async flush(batch: Reply<Outgoing>[]): Promise<void> {
+    for (const { identity, mailbox } of batch) {
+      const messages = mailbox?.waiting.splice(0, batchLength(mailbox.waiting, this.limits)) ?? [];
+      const body = messages.length > 0 ? this.options.outgoing.encode(messages) : NOTHING;
       try {
-        await this.socket.send([identity, NOTHING, body()]);
+        await this.socket.send([identity, NOTHING, body]);
+        this.stats.sent += messages.length;
       } catch {
-        this.stats.undeliverable++; // The requester has given up and come back under a new identity.
+        // The requester has given up and comes back, or has come back, under a new identity: what was for it waits on.
+        if (!mailbox) continue;
+        mailbox.waiting.unshift(...messages);
+        this.answer(mailbox);
       }
     }
   }
@@ -162,7 +171,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
       if (mailbox.parked && now - mailbox.parkedAtMs > PARK_MS) {
         const identity = mailbox.parked;
         mailbox.parked = undefined;
-        this.reply(identity, () => NOTHING);
+        this.writer.push({ identity });
       } else if (!mailbox.parked && now - mailbox.seenAtMs > FORGET_MS) {
         this.stats.undeliverable += mailbox.waiting.length;
         this.mailboxes.delete(address);
@@ -184,8 +193,9 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
 
   constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
-    this.writer = new OneWriter((batch) => this.tell(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
-    this.fetcher = this.connect(REPLY_TIMEOUT_MS);
+    const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
+    this.writer = new OneWriter((batch) => this.tell(batch), { ...limits, onError: options.onError });
+    this.fetcher = this.connectFetcher();
     this.teller = this.connect(SEND_TIMEOUT_MS);
     this.fetching = this.fetch();
   }
@@ -201,7 +211,8 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.writer.idle();
+    this.receiver.close();
+    await sendOff(this.writer, this.stats);
     this.fetcher.close();
     this.teller.close();
     await this.fetching;
@@ -221,17 +232,26 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
     return socket;
   }
 
+  /** With its connection a parked request is lost, so it is given up at once: the next dispatcher has to know of one. */
+  private connectFetcher(): Request {
+    const socket = this.connect(REPLY_TIMEOUT_MS);
+    socket.events.on('disconnect', () => {
+      socket.close();
+    });
+    return socket;
+  }
+
   private async fetch(): Promise<void> {
     while (!this.closed) {
       try {
         await this.fetcher.send([FETCH, this.address, NOTHING]);
         const [reply] = await this.fetcher.receive();
-        if (reply?.length && !this.isClosed()) this.receiver.receive(reply, DISPATCHER);
+        if (reply?.length) this.receiver.receive(reply, DISPATCHER);
       } catch {
         // No answer: the dispatcher is away. A REQ that waits for a reply cannot ask again, so a new one takes its place.
         if (this.isClosed()) return;
         this.fetcher.close();
-        this.fetcher = this.connect(REPLY_TIMEOUT_MS);
+        this.fetcher = this.connectFetcher();
       }
     }
   }
@@ -244,7 +264,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
     } catch {
       this.stats.undeliverable += batch.length;
       this.teller.close();
-      this.teller = this.connect(SEND_TIMEOUT_MS);
+      if (!this.isClosed()) this.teller = this.connect(SEND_TIMEOUT_MS);
     }
   }
 

@@ -2,7 +2,7 @@ import { Dealer, Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import type { Codec } from '../codec.js';
 import { OneWriter } from '../oneWriter.js';
-import { byPeer, HIGH_WATER_MARK, MAX_FRAME_BYTES, MAX_MESSAGES_PER_FRAME, newAddress, Receiver } from './wire.js';
+import { byPeer, frameLimits, HIGH_WATER_MARK, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
 
 export interface RouterOptions<Incoming, Outgoing> {
   incoming: Codec<Incoming>;
@@ -31,7 +31,8 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
-    this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
+    const limits = frameLimits(options.outgoing, ({ message }: { to: Address; message: Outgoing }) => message);
+    this.writer = new OneWriter((batch) => this.flush(batch), { ...limits, onError: options.onError });
   }
 
   /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
@@ -57,7 +58,8 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.writer.idle();
+    this.receiver.close();
+    await sendOff(this.writer, this.stats);
     this.socket.close();
   }
 
@@ -96,7 +98,8 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
-    this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: MAX_MESSAGES_PER_FRAME, onError: options.onError });
+    const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
+    this.writer = new OneWriter((batch) => this.flush(batch), { ...limits, onError: options.onError });
     this.socket = new Dealer({
       routingId: this.address,
       // While the dispatcher is away nothing is sent into the void: what matters is repeated once it has said welcome.
@@ -123,7 +126,8 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.writer.idle();
+    this.receiver.close();
+    await sendOff(this.writer, this.stats);
     this.socket.close();
   }
 

@@ -41,6 +41,12 @@ describe("the API's documentation", () => {
       'get /result/{task_id}',
       'post /tasks',
       'post /results',
+      'post /groups',
+      'get /groups/{group_id}',
+      'post /groups/{group_id}/close',
+      'post /groups/{group_id}/cancel',
+      'get /groups/{group_id}/results',
+      'post /groups/{group_id}/results',
       'get /tasks/{task_id}',
       'post /tasks/{task_id}/cancel',
       'get /tasks/{task_id}/logs',
@@ -69,7 +75,7 @@ describe("the API's documentation", () => {
   });
 
   it('describes every answer, and no status that the error catalogue does not have', () => {
-    const statuses = new Set(['200', ...Object.values(ERROR_CATALOGUE).map(({ status }) => String(status))]);
+    const statuses = new Set(['200', '204', ...Object.values(ERROR_CATALOGUE).map(({ status }) => String(status))]);
     for (const [route, { responses }] of operations()) {
       expect(responses, route).to.have.property('200');
       for (const [status, { description: words }] of Object.entries(responses)) {

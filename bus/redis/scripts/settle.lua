@@ -13,9 +13,15 @@ local now_text = string.format('%.0f', now)
 local verdicts = {}
 local finished_leases = {}
 
+-- What a worker says of an interruption; one that says nothing usable must not stop the batch that it is in.
+local function decode_failure(failure)
+  local ok, decoded = pcall(cjson.decode, failure)
+  if ok and type(decoded) == 'table' then return decoded end
+  return { type = 'WorkerFailure', message = 'the worker did not say why the attempt ended' }
+end
+
 -- The last failure of a task that kept being interrupted tells how each attempt ended.
-local function with_attempts(failure, interruptions)
-  local decoded = cjson.decode(failure)
+local function with_attempts(decoded, interruptions)
   decoded.message = decoded.message .. ' (attempts ended by: ' .. interruptions .. ')'
   return cjson.encode(decoded)
 end
@@ -43,7 +49,7 @@ for i = 4, #ARGV, 12 do
       verdict = 'failed'
       event = 'task.raised'
     elseif event == 'task.interrupted' then
-      local decoded = cjson.decode(failure)
+      local decoded = decode_failure(failure)
       local cause = decoded.signal or (decoded.exitCode and 'exit code ' .. decoded.exitCode) or decoded.type
       local interruptions = (task[7] and task[7] .. ', ' or '') .. cause
       detail = detail .. ': ' .. cause
@@ -52,7 +58,7 @@ for i = 4, #ARGV, 12 do
         redis.call('HSET', key, 'interruptions', interruptions)
       else
         verdict = 'failed'
-        failure = with_attempts(failure, interruptions)
+        failure = with_attempts(decoded, interruptions)
       end
     else
       return redis.error_reply('settle: unknown event ' .. event)

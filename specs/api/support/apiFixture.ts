@@ -5,6 +5,8 @@ import type { ApiDependencies } from '../../../api/services.js';
 import { SettledTasks, type SettledTasksOptions } from '../../../api/settledTasks.js';
 import type { TaskRef } from '../../../bus/messages.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
+import { RedisGroupStore } from '../../../bus/redis/redisGroupStore.js';
+import { RedisIdempotencyStore } from '../../../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../../../bus/redis/redisTaskStore.js';
 import type { ClaimedTask, Settlement } from '../../../bus/taskStore.js';
 import type { MachineName } from '../../../bus/transitionLog.js';
@@ -20,12 +22,14 @@ export interface Answer {
   headers: Record<string, unknown>;
   body: Record<string, unknown>;
   text: string;
+  bytes: Buffer;
 }
 
 export interface ApiFixture {
   app: FastifyInstance;
   redis: SpecServer;
   store: RedisTaskStore;
+  groupStore: RedisGroupStore;
   settled: SettledTasks;
   /** What the app told its surroundings, in order. */
   announced: { queued: number[]; cancelled: TaskRef[]; transitions: [MachineName, string, string, string, string][] };
@@ -33,7 +37,8 @@ export interface ApiFixture {
   logged: Record<string, unknown>[];
   /** Set by a spec to play a dependency that is away, or a process that was told to stop. */
   state: { redis: boolean; nats: boolean; draining: boolean };
-  get: (url: string) => Promise<Answer>;
+  get: (url: string, headers?: Record<string, string>) => Promise<Answer>;
+  /** `body`: JSON unless it is a text or bytes. */
   post: (url: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
   /** Registers a function and answers its id. */
   functionId: () => Promise<string>;
@@ -41,22 +46,30 @@ export interface ApiFixture {
   submit: (more?: Record<string, unknown>) => Promise<string>;
   /** Does what a dispatcher does: claims all that is queued. */
   claim: () => Promise<ClaimedTask[]>;
-  /** Does what a dispatcher does: ends a claimed task. */
+  /** Does what a dispatcher does: ends a claimed task, without telling anybody. */
   settle: (task: ClaimedTask, ending?: Partial<Settlement>) => Promise<void>;
+  /** The same for many, and tells the API as an event would. */
+  finish: (tasks: ClaimedTask[], payload?: Buffer) => Promise<void>;
   stop: () => Promise<void>;
 }
 
 export type FixtureOptions = Partial<Omit<ApiDependencies, 'config'>> & {
   config?: Partial<ApiDependencies['config']>;
+  /** Of another fixture: two APIs on one Redis, or one after the other. */
+  redis?: SpecServer;
   settledOptions?: Partial<SettledTasksOptions>;
 };
 
 /** The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. */
-export async function startApi({ settledOptions, config, ...dependencies }: FixtureOptions = {}): Promise<ApiFixture> {
-  const redis = await startRedis();
+export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture> {
+  const { settledOptions, config, redis: sharedRedis, ...dependencies } = options;
+  const redis = sharedRedis ?? (await startRedis());
   const connection = connectRedis(redis.url, { lost: () => undefined, restored: () => undefined });
   if (connection.status !== 'ready') await new Promise((resolve) => connection.once('ready', resolve));
-  const store = new RedisTaskStore(connection, { shards: 1, leaseMs: 15_000, resultTtlSeconds: 600 });
+  const resultTtlSeconds = 600;
+  const store = new RedisTaskStore(connection, { shards: 1, leaseMs: 15_000, resultTtlSeconds });
+  const groupStore = new RedisGroupStore(connection, { resultTtlSeconds });
+  const idempotencyStore = new RedisIdempotencyStore(connection, { resultTtlSeconds });
   const settled = new SettledTasks({ store, ...settledOptions });
   const announced: ApiFixture['announced'] = { queued: [], cancelled: [], transitions: [] };
   const logged: ApiFixture['logged'] = [];
@@ -67,6 +80,8 @@ export async function startApi({ settledOptions, config, ...dependencies }: Fixt
   );
   const app = await buildApp({
     store,
+    groupStore,
+    idempotencyStore,
     settled,
     log,
     announceQueued: (count) => announced.queued.push(count),
@@ -80,20 +95,29 @@ export async function startApi({ settledOptions, config, ...dependencies }: Fixt
   });
 
   const request = async (method: 'GET' | 'POST', url: string, body?: unknown, headers = {}): Promise<Answer> => {
-    const payload = body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) };
+    const payload =
+      body === undefined
+        ? {}
+        : { payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body) };
     const json = body === undefined ? {} : { 'content-type': 'application/json' };
     const reply = await app.inject({ method, url, ...payload, headers: { ...json, ...headers } });
-    const isJson = String(reply.headers['content-type']).includes('json');
+    const isJson = String(reply.headers['content-type']).includes('application/json');
     const parsed = isJson ? reply.json<Record<string, unknown>>() : {};
-    return { status: reply.statusCode, headers: reply.headers, body: parsed, text: reply.body };
+    return {
+      status: reply.statusCode,
+      headers: reply.headers,
+      body: parsed,
+      text: reply.body,
+      bytes: reply.rawPayload,
+    };
   };
   const post: ApiFixture['post'] = (url, body, headers) => request('POST', url, body, headers);
   const functionId = async (): Promise<string> =>
     String((await post('/register_function', { name: 'double', payload: PAYLOAD })).body['function_id']);
 
   return {
-    ...{ app, redis, store, settled, announced, logged, state, post, functionId },
-    get: (url) => request('GET', url),
+    ...{ app, redis, store, groupStore, settled, announced, logged, state, post, functionId },
+    get: (url, headers) => request('GET', url, undefined, headers),
     submit: async (more) => {
       const answer = await post('/execute_function', { function_id: await functionId(), payload: PAYLOAD, ...more });
       return String(answer.body['task_id']);
@@ -103,10 +127,14 @@ export async function startApi({ settledOptions, config, ...dependencies }: Fixt
       const [verdict] = await store.settle([{ ...SETTLEMENT, taskId, fence, ...ending }]);
       if (verdict === 'stale' || verdict === 'duplicate') throw new Error(`settled as ${verdict}`);
     },
+    finish: async (tasks, payload = PICKLE) => {
+      await store.settle(tasks.map(({ taskId, fence }) => ({ ...SETTLEMENT, taskId, fence, payload })));
+      settled.onSettled(tasks.map(({ taskId }) => ({ taskId, state: 'completed', payload })));
+    },
     stop: async () => {
       await app.close();
       await store.close();
-      await redis.stop();
+      if (!sharedRedis) await redis.stop();
     },
   };
 }

@@ -1,0 +1,36 @@
+import type { SettledTask } from '../bus/controlMessages.js';
+import type { TaskRef } from '../bus/messages.js';
+import type { CancelVerdict } from '../bus/taskStore.js';
+import type { ApiServices } from './services.js';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Cancels tasks and tells whoever has to know: those who run them, those who wait for them, the log.
+ * @throws PlatformError STORE_UNAVAILABLE
+ */
+export async function cancelTasks(
+  {
+    store,
+    settled,
+    transition,
+    announceCancelled,
+  }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled'>,
+  taskIds: string[],
+): Promise<CancelVerdict[]> {
+  const verdicts = await store.cancel(taskIds);
+  const running: TaskRef[] = [];
+  const ended: SettledTask[] = [];
+  taskIds.forEach((taskId, index) => {
+    const verdict = verdicts[index];
+    if (!verdict?.cancelled) return;
+    transition('task', taskId, verdict.from, 'task.cancelled', 'cancelled');
+    if (verdict.from === 'running') running.push({ taskId, fence: verdict.fence });
+    // As the store has it.
+    const failure = { type: 'Cancelled', message: 'the task was cancelled' } as const;
+    ended.push({ taskId, state: 'cancelled', payload: NO_BYTES, failure });
+  });
+  if (running.length > 0) announceCancelled(running);
+  settled.onSettled(ended);
+  return verdicts;
+}

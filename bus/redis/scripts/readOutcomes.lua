@@ -1,0 +1,16 @@
+-- Reads the outcomes of many tasks at once, until about so many bytes have been read.
+--
+-- KEYS[1] any key of the shard, for the slot
+-- ARGV[1] prefix of task keys   ARGV[2] bytes   then ids
+-- Returns state, result, failure (JSON) of each, all three nil for unknown ones; shorter than the ids when the bytes were spent.
+
+local prefix, bytes = ARGV[1], tonumber(ARGV[2])
+local answer = {}
+for i = 3, #ARGV do
+  local task = redis.call('HMGET', prefix .. ARGV[i], 'state', 'result', 'failure')
+  local n = 3 * (i - 3)
+  answer[n + 1], answer[n + 2], answer[n + 3] = task[1], task[2], task[3]
+  bytes = bytes - (task[2] and #task[2] or 0) - (task[3] and #task[3] or 0)
+  if bytes <= 0 then break end
+end
+return answer

@@ -1,0 +1,38 @@
+import type { Redis } from 'ioredis';
+import type { TaskOutcome, TaskState } from '../taskStore.js';
+import { Script } from './script.js';
+import type { Shards } from './shards.js';
+import { parseOutcome, parseState } from './taskRecord.js';
+
+const scripts = {
+  readStates: new Script<(Buffer | null)[]>('readStates'),
+  readOutcomes: new Script<(Buffer | null)[]>('readOutcomes'),
+};
+
+const itself = (taskId: string): string => taskId;
+
+export function readStates(redis: Redis, shards: Shards, taskIds: string[]): Promise<(TaskState | undefined)[]> {
+  return shards.forEach(taskIds, itself, async (shard, batch) => {
+    const states = await scripts.readStates.run(redis, [shard.leases], [shard.taskPrefix, ...batch]);
+    return batch.map((_, index) => parseState(states[index]));
+  });
+}
+
+/** See `OutcomeReader.readOutcomesUpTo`. */
+export async function readOutcomesUpTo(
+  redis: Redis,
+  shards: Shards,
+  taskIds: string[],
+  maxBytes: number,
+): Promise<(TaskOutcome | 'unread' | undefined)[]> {
+  let left = maxBytes;
+  return shards.forEach(taskIds, itself, async (shard, batch) => {
+    if (left <= 0) return batch.map(() => 'unread' as const);
+    const fields = await scripts.readOutcomes.run(redis, [shard.leases], [shard.taskPrefix, left, ...batch]);
+    for (const field of fields) left -= field?.length ?? 0;
+    return batch.map((taskId, index) => {
+      if (3 * index >= fields.length) return 'unread';
+      return parseOutcome(taskId, fields.slice(3 * index, 3 * index + 3));
+    });
+  });
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TaskOrder, TaskRef, TaskResult } from '../../../bus/messages.js';
+import type { PoolLoad, ProcessPool, RuntimeInfo } from '../../../actors/processPool.js';
+
+/**
+ * A pool without processes. The body of a function is one of these words, the arguments are bytes:
+ * - `echo`: returns its arguments at once
+ * - `raise`: raises them
+ * - `hang`: runs until `finish` is called
+ * - `crash`: its process dies
+ */
+export type FakeFunction = 'echo' | 'raise' | 'hang' | 'crash';
+
+export class FakePool implements ProcessPool {
+  onResults: (results: TaskResult[]) => void = () => undefined;
+  /** Every function call that has begun, in order. */
+  readonly starts: TaskRef[] = [];
+  /** Every order that was dropped or stopped by `abort`. */
+  readonly aborted: TaskRef[] = [];
+  private readonly bodies = new Map<string, string>();
+  private readonly running = new Map<string, TaskOrder>();
+  private waiting: TaskOrder[] = [];
+  private stopped = false;
+
+  constructor(readonly slots: number) {}
+
+  async start(): Promise<RuntimeInfo> {
+    await sleep(0);
+    return { pythonVersion: '3.11', dillVersion: '0.3.8' };
+  }
+
+  addFunction(functionId: string, body: Buffer): void {
+    this.bodies.set(functionId, body.toString());
+  }
+
+  /** As after a restart of the process that the dispatcher has not heard of. */
+  forgetFunctions(): void {
+    this.bodies.clear();
+  }
+
+  hasFunction(functionId: string): boolean {
+    return this.bodies.has(functionId);
+  }
+
+  functionIds(): string[] {
+    return [...this.bodies.keys()];
+  }
+
+  run(orders: TaskOrder[]): void {
+    this.waiting.push(...orders);
+    this.fill();
+  }
+
+  abort(task: TaskRef): void {
+    this.aborted.push({ taskId: task.taskId, fence: task.fence });
+    this.waiting = this.waiting.filter(({ taskId, fence }) => taskId !== task.taskId || fence !== task.fence);
+    if (this.running.get(task.taskId)?.fence === task.fence) this.running.delete(task.taskId);
+    this.fill();
+  }
+
+  takeBack(limit: number): TaskOrder[] {
+    return this.waiting.splice(Math.max(0, this.waiting.length - limit));
+  }
+
+  load(): PoolLoad {
+    return { running: this.running.size, queued: this.waiting.length };
+  }
+
+  async stop(): Promise<void> {
+    await sleep(0);
+    this.stopped = true;
+    this.waiting = [];
+    this.running.clear();
+  }
+
+  /** Ends calls of `hang`: those of the tasks, or all. */
+  finish(...taskIds: string[]): void {
+    for (const order of [...this.running.values()]) {
+      if (taskIds.length === 0 || taskIds.includes(order.taskId)) this.end(order, 'completed');
+    }
+  }
+
+  isRunning(taskId: string): boolean {
+    return this.running.has(taskId);
+  }
+
+  private fill(): void {
+    while (!this.stopped && this.running.size < this.slots) {
+      const order = this.waiting.shift();
+      if (!order) return;
+      this.starts.push({ taskId: order.taskId, fence: order.fence });
+      this.running.set(order.taskId, order);
+      const body = this.bodies.get(order.functionId);
+      if (body === 'hang') continue;
+      const outcome = body === 'raise' ? 'failed' : body === 'crash' ? 'interrupted' : 'completed';
+      setImmediate(() => this.end(order, outcome));
+    }
+  }
+
+  private end(order: TaskOrder, outcome: TaskResult['outcome']): void {
+    if (this.running.get(order.taskId) !== order) return;
+    this.running.delete(order.taskId);
+    this.onResults([
+      {
+        taskId: order.taskId,
+        fence: order.fence,
+        outcome,
+        payload: outcome === 'interrupted' ? Buffer.alloc(0) : order.arguments,
+        ...(outcome === 'failed' && { failure: { type: 'UserException', message: 'no', exception: 'ValueError' } }),
+        ...(outcome === 'interrupted' && { failure: { type: 'ProcessCrashed', message: 'killed', signal: 'SIGKILL' } }),
+        startedAtMs: Date.now(),
+        runTimeUs: 100,
+        peakMemoryKib: 1_000,
+        output: Buffer.alloc(0),
+        outputTruncated: false,
+      },
+    ]);
+    this.fill();
+  }
+}

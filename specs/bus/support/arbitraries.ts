@@ -1,0 +1,142 @@
+import fc, { type Arbitrary } from 'fast-check';
+import { CONTROL_TOPICS, type ControlMessage } from '../../../bus/controlMessages.js';
+import {
+  type DispatcherMessage,
+  type Failure,
+  FAILURE_TYPES,
+  type TaskRef,
+  type TaskResult,
+  type WorkerMessage,
+} from '../../../bus/messages.js';
+
+/** Texts as people and Python write them; half a character has no place in UTF-8. */
+const text = fc.string({ unit: 'grapheme', maxLength: 30 });
+const count = fc.nat();
+const number = fc.oneof(
+  fc.nat(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).filter((value) => !Object.is(value, -0)),
+);
+const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
+const list = <T>(item: Arbitrary<T>): Arbitrary<T[]> => fc.array(item, { maxLength: 4 });
+const ref: Arbitrary<TaskRef> = fc.record({ taskId: text, fence: text });
+
+const failure: Arbitrary<Failure> = fc.record(
+  {
+    type: fc.constantFrom(...FAILURE_TYPES),
+    message: text,
+    exception: text,
+    traceback: text,
+    signal: text,
+    exitCode: count,
+  },
+  { requiredKeys: ['type', 'message'] },
+);
+
+const withoutOutput = { output: fc.constant(Buffer.alloc(0)), outputTruncated: fc.constant(false) };
+const resultBase = {
+  taskId: text,
+  fence: text,
+  outcome: fc.constantFrom('completed', 'failed', 'interrupted', 'released') as Arbitrary<TaskResult['outcome']>,
+  payload: bytes,
+  startedAtMs: number,
+  runTimeUs: number,
+  peakMemoryKib: number,
+};
+const result: Arbitrary<TaskResult> = fc.oneof(
+  fc.record({ ...resultBase, ...withoutOutput }),
+  fc.record({ ...resultBase, ...withoutOutput, failure }),
+  fc.record({
+    ...resultBase,
+    output: bytes.filter(({ length }) => length > 0),
+    outputTruncated: fc.boolean(),
+    failure,
+  }),
+);
+const body = fc.record({ functionId: text, body: bytes });
+const order = fc.record({ taskId: text, fence: text, functionId: text, arguments: bytes, timeoutMs: number });
+
+type Shapes<Message extends { type: string }> = {
+  [Type in Message['type']]: Arbitrary<Omit<Extract<Message, { type: Type }>, 'type'>>;
+};
+
+/** A new variant without a shape here does not compile. */
+function union<Message extends { type: string }>(shapes: Shapes<Message>): Arbitrary<Message> {
+  const variants = Object.entries<Arbitrary<object>>(shapes).map(([type, shape]) =>
+    shape.map((fields) => ({ type, ...fields }) as unknown as Message),
+  );
+  return fc.oneof(...variants);
+}
+
+const nothing = fc.constant({});
+
+export const workerMessage = union<WorkerMessage>({
+  hello: fc.record({
+    name: text,
+    instance: text,
+    slots: count,
+    pid: count,
+    pythonVersion: text,
+    dillVersion: text,
+    holding: list(ref),
+    lastRun: count,
+    functions: list(text),
+    connection: count,
+  }),
+  heartbeat: fc.record({ lastRun: count, running: count, queued: count }),
+  results: fc.record({ results: list(result) }),
+  functionsMissing: fc.record({ functionIds: list(text) }),
+  draining: nothing,
+  goodbye: nothing,
+});
+
+export const dispatcherMessage = union<DispatcherMessage>({
+  welcome: fc.record({ dispatcher: text, heartbeatMs: count, rejected: list(ref), dispatchers: list(text) }),
+  sayHello: fc.record({ sequence: count }),
+  heartbeat: fc.record({ dispatchers: list(text) }),
+  run: fc.record({ sequence: count, functions: list(body), orders: list(order) }),
+  functions: fc.record({ functions: list(body) }),
+  acknowledge: fc.record({ settled: list(ref) }),
+  abort: fc.record({ tasks: list(ref) }),
+  takeBack: fc.record({ limit: count }),
+  drain: nothing,
+});
+
+const kind = fc.constantFrom('api', 'dispatcher', 'worker', 'monitor') as Arbitrary<'api'>;
+const state = fc.constantFrom('completed', 'failed', 'cancelled') as Arbitrary<'completed'>;
+
+export const controlMessage = union<ControlMessage>({
+  'tasks.queued': fc.record({ count }),
+  'tasks.settled': fc.record({
+    tasks: list(fc.record({ taskId: text, state, payload: bytes, failure }, { requiredKeys: ['taskId', 'state'] })),
+  }),
+  'tasks.cancelled': fc.record({ tasks: list(ref) }),
+  'worker.heartbeats': fc.record({
+    dispatcher: text,
+    workers: list(fc.record({ name: text, state: text, running: count, queued: count })),
+  }),
+  'worker.lost': fc.record({ worker: text }),
+  'worker.drain': fc.record({ worker: text }),
+  'component.heartbeat': fc.record(
+    { kind, id: text, state: text, address: text },
+    { requiredKeys: ['kind', 'id', 'state'] },
+  ),
+  'component.stopped': fc.record({ kind, id: text }),
+});
+
+export const controlTopic = fc.constantFrom(...CONTROL_TOPICS);
+
+/** A valid frame with some bytes changed, cut off, repeated or put in. */
+export function mutated(frame: Arbitrary<Buffer>): Arbitrary<Buffer> {
+  const change = fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }), kind: fc.nat({ max: 3 }) });
+  return fc.tuple(frame, fc.array(change, { minLength: 1, maxLength: 5 })).map(([original, changes]) => {
+    let bytes = Buffer.from(original);
+    for (const { at, byte, kind: what } of changes) {
+      const position = bytes.length === 0 ? 0 : at % bytes.length;
+      if (what === 0 && bytes.length > 0) bytes[position] = byte;
+      else if (what === 1) bytes = bytes.subarray(0, position);
+      else if (what === 2) bytes = Buffer.concat([bytes, bytes.subarray(position)]);
+      else bytes = Buffer.concat([bytes.subarray(0, position), Buffer.from([byte]), bytes.subarray(position)]);
+    }
+    return bytes;
+  });
+}

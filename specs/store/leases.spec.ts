@@ -1,0 +1,127 @@
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { newTask, settlement, StoreFixture } from './support/storeFixture.js';
+import { until } from './support/until.js';
+
+describe('leases', () => {
+  let fixture: StoreFixture;
+  before(async () => {
+    fixture = await StoreFixture.start({ leaseMs: 300 });
+  });
+  beforeEach(() => fixture.empty());
+  after(() => fixture.stop());
+
+  it('are reaped when they have run out, and not before', async () => {
+    const [task] = await fixture.claimed(newTask());
+    expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
+    await sleep(200);
+    expect((await fixture.store.reap()).tasks).to.deep.equal([]);
+    await sleep(110);
+    expect((await fixture.store.reap()).tasks).to.deep.equal([{ taskId: task!.taskId, to: 'queued', attempt: 1 }]);
+    expect((await fixture.store.reap()).tasks).to.deep.equal([]);
+  });
+
+  it('last as long as they are renewed', async () => {
+    const [kept, dropped] = await fixture.claimed(newTask(), newTask());
+    for (let renewals = 0; renewals < 4; renewals++) {
+      await sleep(100);
+      expect(await fixture.store.renew([{ ...kept!, worker: 'w7' }])).to.deep.equal([true]);
+    }
+    expect((await fixture.store.reap()).tasks.map(({ taskId }) => taskId)).to.deep.equal([dropped!.taskId]);
+    expect((await fixture.store.readTask(kept!.taskId))!).to.include({ state: 'running', worker: 'w7' });
+  });
+
+  it('can be renewed until somebody has reaped them', async () => {
+    const [task] = await fixture.claimed(newTask());
+    await fixture.expireLease(task!.taskId);
+    expect(await fixture.store.renew([{ ...task!, worker: 'w' }])).to.deep.equal([true]);
+    expect((await fixture.store.reap()).tasks).to.deep.equal([]);
+  });
+
+  it('are reaped once by two monitors at once', async () => {
+    const tasks = await fixture.claimed(...Array.from({ length: 100 }, () => newTask()));
+    for (const { taskId } of tasks) await fixture.expireLease(taskId);
+    const other = await fixture.another();
+    const reaped = await Promise.all([fixture.store.reap(), other.reap(), fixture.store.reap(), other.reap()]);
+    expect(reaped.flatMap((one) => one.tasks)).to.have.length(100);
+    await other.close();
+  });
+
+  it('name the worker in the failure of a task that has no attempts left, and all its interruptions', async () => {
+    const task = newTask({ maxAttempts: 2 });
+    await fixture.claimed(task);
+    await fixture.expireLease(task.taskId);
+    await fixture.store.reap();
+    const [second] = (await fixture.store.claim('dispatcher-2', 1)).claimed;
+    await fixture.store.renew([{ ...second!, worker: 'worker-9' }]);
+    await fixture.expireLease(task.taskId);
+    const { tasks } = await fixture.store.reap();
+    expect(tasks[0]).to.include({ taskId: task.taskId, to: 'failed', attempt: 2 });
+    const { failure, state } = (await fixture.store.readTask(task.taskId))!;
+    expect(state).to.equal('failed');
+    expect(failure).to.deep.equal(tasks[0]!.failure);
+    expect(failure!.type).to.equal('WorkerFailure');
+    expect(failure!.message).to.contain('worker-9').and.to.contain('(attempts ended by: lease expired, lease expired)');
+  });
+
+  it('go with a task that has ended otherwise', async () => {
+    const [task] = await fixture.claimed(newTask());
+    await fixture.store.settle([settlement(task!)]);
+    // A lease that was left behind, as by a crash between two versions of a script.
+    await fixture.redis.zadd('{q:0}:leases', 1, task!.taskId);
+    expect((await fixture.store.reap()).tasks).to.deep.equal([]);
+    expect(await fixture.redis.zcard('{q:0}:leases')).to.equal(0);
+    expect((await fixture.store.readTask(task!.taskId))!.state).to.equal('completed');
+  });
+});
+
+describe('a restart of Redis', () => {
+  let fixture: StoreFixture;
+  const LEASE_MS = 600;
+  before(async () => {
+    fixture = await StoreFixture.start({ leaseMs: LEASE_MS });
+  });
+  after(() => fixture.stop());
+
+  it('loses no task, and pauses reaping for one lease, so that the living can renew', async () => {
+    const [alive, dead] = await fixture.claimed(newTask(), newTask());
+    const [queued, delayed, done] = [newTask(), newTask({ delayMs: 3_600_000 }), newTask()];
+    const [finished] = await fixture.claimed(done);
+    await fixture.store.settle([settlement(finished!, { payload: Buffer.from('kept') })]);
+    await fixture.store.submit([queued, delayed]);
+    expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
+
+    await fixture.server.kill('SIGKILL');
+    await sleep(LEASE_MS);
+    await fixture.server.restart();
+    await until(() => fixture.connected());
+    const restartedAtMs = performance.now();
+
+    expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
+    expect(await fixture.store.renew([{ ...alive!, worker: 'w' }])).to.deep.equal([true]);
+    const ids = [alive, dead, queued, delayed, done].map((task) => task!.taskId);
+    expect(await fixture.store.readStatuses(ids)).to.deep.equal([
+      'running',
+      'running',
+      'queued',
+      'delayed',
+      'completed',
+    ]);
+    expect((await fixture.store.readOutcomes([done.taskId]))[0]!.payload.toString()).to.equal('kept');
+
+    while (performance.now() - restartedAtMs < LEASE_MS - 100) {
+      expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
+      await sleep(50);
+    }
+    await fixture.store.renew([{ ...alive!, worker: 'w' }]);
+    await sleep(150);
+    const { paused, tasks } = await fixture.store.reap();
+    expect(paused).to.equal(false);
+    expect(tasks.map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
+    expect(await fixture.store.settle([settlement(alive!)])).to.deep.equal(['completed']);
+  });
+
+  it('is reported once as lost and once as restored', () => {
+    expect(fixture.events).to.deep.equal(['lost', 'restored']);
+  });
+});

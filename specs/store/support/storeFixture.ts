@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { connectRedis } from '../../../bus/redis/connection.js';
+import { shardKeys, shardOf, type ShardKeys } from '../../../bus/redis/keys.js';
+import { RedisTaskStore, type RedisTaskStoreOptions } from '../../../bus/redis/redisTaskStore.js';
+import type { ClaimedTask, NewTask, Settlement } from '../../../bus/taskStore.js';
+import { type SpecServer, startRedis } from '../../support/servers.js';
+import { until } from './until.js';
+
+export const LEASE_MS = 15_000;
+
+/** A store on a redis-server of its own, and a look behind it. */
+export class StoreFixture {
+  static async start(options: Partial<RedisTaskStoreOptions> = {}): Promise<StoreFixture> {
+    const server = await startRedis();
+    const fixture = new StoreFixture(server, { shards: 1, leaseMs: LEASE_MS, resultTtlSeconds: 3_600, ...options });
+    await fixture.connected();
+    return fixture;
+  }
+
+  readonly store: RedisTaskStore;
+  /** Straight to the server: what specs check must not come through what they check. */
+  readonly redis: Redis;
+  readonly events: string[] = [];
+
+  private constructor(
+    readonly server: SpecServer,
+    readonly options: RedisTaskStoreOptions,
+  ) {
+    const events = {
+      lost: () => this.events.push('lost'),
+      restored: () => this.events.push('restored'),
+    };
+    this.store = new RedisTaskStore(connectRedis(server.url, events), options);
+    this.redis = connectRedis(server.url, { lost: () => undefined, restored: () => undefined });
+  }
+
+  /** Another store on the same server, such as a second dispatcher's, or one with other settings. */
+  async another(options: Partial<RedisTaskStoreOptions> = {}): Promise<RedisTaskStore> {
+    const connection = connectRedis(this.server.url, { lost: () => undefined, restored: () => undefined });
+    const store = new RedisTaskStore(connection, { ...this.options, ...options });
+    await until(() => store.ping());
+    return store;
+  }
+
+  async connected(): Promise<void> {
+    await until(() => Promise.all([this.store.ping(), this.redis.ping()]));
+  }
+
+  async empty(): Promise<void> {
+    await this.redis.flushall();
+  }
+
+  async stop(): Promise<void> {
+    await this.store.close();
+    this.redis.disconnect();
+    await this.server.stop();
+  }
+
+  shardOf(taskId: string): ShardKeys {
+    return shardKeys(shardOf(taskId, this.options.shards));
+  }
+
+  /** The key of a task's hash. */
+  key(taskId: string): string {
+    return this.shardOf(taskId).taskPrefix + taskId;
+  }
+
+  /** Accepts tasks and claims them. */
+  async claimed(...tasks: NewTask[]): Promise<ClaimedTask[]> {
+    await this.store.submit(tasks);
+    const { claimed } = await this.store.claim('dispatcher', tasks.length);
+    return tasks.map(({ taskId }) => claimed.find((task) => task.taskId === taskId)!);
+  }
+
+  /** As if the lease of a running task had run out. */
+  async expireLease(taskId: string): Promise<void> {
+    await this.redis.zadd(this.shardOf(taskId).leases, 'XX', 1, taskId);
+  }
+
+  /** As if the delay of a delayed or retrying task were over. */
+  async makeDue(taskId: string): Promise<void> {
+    await this.redis.zadd(this.shardOf(taskId).delayed, 'XX', 1, taskId);
+  }
+}
+
+export function newTask(task: Partial<NewTask> = {}): NewTask {
+  return {
+    taskId: randomUUID(),
+    functionId: '0123abcd-0000-8000-8000-000000000000',
+    arguments: Buffer.from('arguments'),
+    priority: 'normal',
+    maxAttempts: 3,
+    timeoutMs: 0,
+    delayMs: 0,
+    ...task,
+  };
+}
+
+export function settlement(task: { taskId: string; fence: string }, more: Partial<Settlement> = {}): Settlement {
+  return {
+    taskId: task.taskId,
+    fence: task.fence,
+    event: 'task.succeeded',
+    payload: Buffer.from('value'),
+    retryDelayMs: 0,
+    worker: 'w1',
+    startedAtMs: 1_700_000_000_000,
+    runTimeUs: 1_500,
+    peakMemoryKib: 2_048,
+    output: Buffer.alloc(0),
+    outputTruncated: false,
+    ...more,
+  };
+}
+
+export const crashed = (signal = 'SIGKILL'): Partial<Settlement> => ({
+  event: 'task.interrupted',
+  payload: Buffer.alloc(0),
+  failure: { type: 'ProcessCrashed', message: `the process was ended by ${signal}`, signal },
+});
+
+/** The error of a promise that must reject. */
+export async function rejection(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('It did not reject.');
+}
