@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage diagrams diagrams-check format clean distclean
+.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage simulate chaos diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -54,6 +54,14 @@ check: setup ## Compile, lint, check format, import rules and drawings
 
 coverage: setup ## Run the specs and report what they cover, here and in coverage/index.html
 	exec node_modules/.bin/c8 node_modules/.bin/mocha 'dist/specs/**/*.spec.js'
+
+simulate: setup ## Simulate the platform from seeds: SEEDS=1000 [SEED=1] [BREAK=fence|adoption|reap-pause] [VERBOSE=1]
+	exec node --enable-source-maps dist/specs/simulation/main.js --seeds $(or $(SEEDS),1000) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK)) $(if $(VERBOSE),--verbose)
+
+chaos: setup ## Kill, stop and starve real processes and count what is lost: [SEED=1] [MINUTES=1] [ONLY=fault]
+	exec node --enable-source-maps dist/specs/chaos/main.js $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(ONLY),--only $(ONLY))
 
 diagrams: setup ## Draw the state machines into ARCHITECTURE.md
 	exec node dist/cli/diagrams.js

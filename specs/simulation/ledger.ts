@@ -1,0 +1,241 @@
+import { nextTaskState } from '../../actors/lifecycles/taskTransitions.js';
+import type { TaskEvent } from '../../actors/lifecycles/taskMachine.js';
+import { PlatformError } from '../../bus/errors.js';
+import type { TaskOrder } from '../../bus/messages.js';
+import { isTerminal, type NewTask, type Settlement, type SettleVerdict, type TaskState } from '../../bus/taskStore.js';
+import { type Behaviour, exceptionOf, valueOf } from './behaviour.js';
+import { shortId, shortRef } from './describeMessage.js';
+import type { StoredTask } from './storedTask.js';
+import type { Trace } from './trace.js';
+
+/** What the simulation promises about a run, each checked in the step that could break it. */
+export type Invariant =
+  | 'accepted is durable'
+  | 'every task ends'
+  | 'one terminal transition'
+  | 'ended is immutable'
+  | 'only transitions of the task machine'
+  | 'only the holder of the fence settles'
+  | 'the recorded value is the function’s'
+  | 'at most max_attempts'
+  | 'nothing runs twice without need'
+  | 'what was refused is stopped'
+  | 'nothing is left behind'
+  | 'queues are bounded'
+  | 'no unexpected error';
+
+export interface Violation {
+  invariant: Invariant;
+  detail: string;
+}
+
+/** One task as the outside knows it, independent of what the store believes. */
+export interface TaskEntry {
+  readonly task: NewTask;
+  readonly behaviour: Behaviour;
+  /** The API has answered 2xx. */
+  accepted: boolean;
+  cancelRequested: boolean;
+  state: TaskState | 'new';
+  /** Given by the last claim. */
+  fence: string | undefined;
+  starts: number;
+  /** Starts that took their process with them. */
+  crashes: number;
+  ended: { state: TaskState; payload: string } | undefined;
+}
+
+/** Keeps the books of a run, and notes the first thing that may not be. */
+export class Ledger {
+  readonly entries = new Map<string, TaskEntry>();
+  readonly totals = { starts: 0, stale: 0, duplicate: 0, reaped: 0, released: 0, requeued: 0 };
+  violation: Violation | undefined;
+
+  constructor(
+    private readonly trace: Trace,
+    /** Nothing that happens in this run is a reason to start a task again, unless it crashed its process. */
+    private readonly options: { restartsNeedACrash: boolean },
+  ) {}
+
+  register(task: NewTask, behaviour: Behaviour): void {
+    this.entries.set(task.taskId, {
+      task,
+      behaviour,
+      accepted: false,
+      cancelRequested: false,
+      state: 'new',
+      fence: undefined,
+      starts: 0,
+      crashes: 0,
+      ended: undefined,
+    });
+  }
+
+  violated(invariant: Invariant, detail: string): void {
+    if (this.violation) return;
+    this.violation = { invariant, detail };
+    this.trace.add(`VIOLATED ${invariant}: ${detail}`);
+  }
+
+  /** An actor has reported an error. That the store is away is part of the game. */
+  onError(who: string, error: unknown): void {
+    if (error instanceof PlatformError && error.code === 'STORE_UNAVAILABLE') return;
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.violated('no unexpected error', `${who}: ${words}`);
+  }
+
+  accepted(taskIds: string[]): void {
+    for (const taskId of taskIds) {
+      const entry = this.entryOf(taskId);
+      entry.accepted = true;
+      if (entry.state === 'new') this.violated('accepted is durable', `${shortId(taskId)} is not in the store`);
+    }
+  }
+
+  cancelRequested(taskId: string): void {
+    this.entryOf(taskId).cancelRequested = true;
+  }
+
+  // --- the store
+
+  onTransition(task: StoredTask, from: TaskState | 'new', event: string, to: TaskState): void {
+    const entry = this.entryOf(task.taskId);
+    this.trace.add(`task ${shortId(task.taskId)} ${from} -> ${to} (${event}) attempt ${task.attempt}`);
+    if (entry.ended) {
+      this.violated(
+        'one terminal transition',
+        `${shortId(task.taskId)} was ${entry.ended.state}, now ${event} -> ${to}`,
+      );
+    }
+    if (entry.state !== from) {
+      this.violated('only transitions of the task machine', `${shortId(task.taskId)} was ${entry.state}, not ${from}`);
+    }
+    this.checkMachine(task, from, event, to);
+    entry.state = to;
+    if (event === 'task.claimed') entry.fence = task.fence;
+    if (event === 'task.released') this.totals.released++;
+    if (event === 'task.interrupted' && to === 'queued') this.totals.requeued++;
+    if (task.attempt > task.maxAttempts) {
+      this.violated(
+        'at most max_attempts',
+        `${shortId(task.taskId)} is at attempt ${task.attempt} of ${task.maxAttempts}`,
+      );
+    }
+    if (isTerminal(to)) this.checkOutcome(entry, task, to);
+  }
+
+  /** What the fences of these attempts are worth before the store looks at them; give it to `onSettled` afterwards. */
+  holders(settlements: Settlement[]): boolean[] {
+    return settlements.map(({ taskId, fence }) => {
+      const entry = this.entryOf(taskId);
+      return entry.state === 'running' && entry.fence === fence;
+    });
+  }
+
+  onSettled(settlements: Settlement[], holders: boolean[], verdicts: SettleVerdict[]): void {
+    verdicts.forEach((verdict, index) => {
+      const settlement = settlements[index] as Settlement;
+      if (verdict === 'stale' || verdict === 'duplicate') this.totals[verdict]++;
+      else if (!holders[index]) {
+        this.violated(
+          'only the holder of the fence settles',
+          `${shortRef(settlement)} ${settlement.event} was recorded`,
+        );
+      }
+    });
+  }
+
+  // --- the workers
+
+  onStarted(order: TaskOrder, worker: string): void {
+    const entry = this.entryOf(order.taskId);
+    entry.starts++;
+    this.totals.starts++;
+    this.trace.add(`${worker} STARTS ${shortRef(order)} (start ${entry.starts})`);
+    if (entry.starts > entry.task.maxAttempts) {
+      this.violated(
+        'at most max_attempts',
+        `start ${entry.starts} of ${shortRef(order)}, allowed ${entry.task.maxAttempts}`,
+      );
+    }
+    if (this.options.restartsNeedACrash && entry.starts > 1 + entry.crashes) {
+      const detail = `${shortRef(order)} is start ${entry.starts} of a task that crashed ${entry.crashes} times`;
+      this.violated('nothing runs twice without need', detail);
+    }
+  }
+
+  onCrashed({ taskId }: TaskOrder): void {
+    this.entryOf(taskId).crashes++;
+  }
+
+  /** Does the attempt hold the fence of a running task? */
+  isCurrent(taskId: string, fence: string): boolean {
+    const { state, fence: current } = this.entryOf(taskId);
+    return state === 'running' && current === fence;
+  }
+
+  // --- the end
+
+  get open(): TaskEntry[] {
+    return [...this.entries.values()].filter(({ state, ended }) => state !== 'new' && !ended);
+  }
+
+  checkUnchanged(task: StoredTask): void {
+    const { ended } = this.entryOf(task.taskId);
+    if (ended && (ended.state !== task.state || ended.payload !== payloadOf(task))) {
+      this.violated('ended is immutable', `${shortId(task.taskId)} was ${ended.state}, is ${task.state}`);
+    }
+  }
+
+  private checkMachine(task: StoredTask, from: TaskState | 'new', event: string, to: TaskState): void {
+    const attemptsLeft = task.attempt < task.maxAttempts;
+    const machineEvent = { type: event, attemptsLeft, delayed: to === 'delayed' } as TaskEvent;
+    if (nextTaskState(from, machineEvent) !== to) {
+      this.violated('only transitions of the task machine', `${shortId(task.taskId)} ${from} -> ${to} on ${event}`);
+    }
+  }
+
+  private checkOutcome(entry: TaskEntry, task: StoredTask, to: TaskState): void {
+    entry.ended = { state: to, payload: payloadOf(task) };
+    const wrong = wrongOutcome(entry, task, to);
+    if (wrong) this.violated('the recorded value is the function’s', `${shortId(task.taskId)} ${to}: ${wrong}`);
+  }
+
+  private entryOf(taskId: string): TaskEntry {
+    return this.entries.get(taskId) as TaskEntry;
+  }
+}
+
+const payloadOf = ({ result }: StoredTask): string => result?.toString() ?? '';
+
+/** In which way the task may not have ended so; undefined when it may. */
+function wrongOutcome({ behaviour, cancelRequested }: TaskEntry, task: StoredTask, to: TaskState): string | undefined {
+  const payload = payloadOf(task);
+  switch (to) {
+    case 'completed':
+      if (behaviour.ends !== 'returning') return 'the function does not return';
+      return payload === valueOf(task.taskId).toString() ? undefined : `value ${payload}`;
+    case 'cancelled':
+      return cancelRequested ? undefined : 'nobody asked for it';
+    case 'failed':
+      return wrongFailure(behaviour, task, payload);
+    default:
+      return `${to} is no end`;
+  }
+}
+
+function wrongFailure({ ends, runMs }: Behaviour, task: StoredTask, payload: string): string | undefined {
+  const type = task.failure?.type;
+  const spent = task.attempt >= task.maxAttempts;
+  switch (type) {
+    case 'UserException':
+      return ends === 'raising' && payload === exceptionOf(task.taskId).toString() ? undefined : `raised ${payload}`;
+    case 'Timeout':
+      return task.timeoutMs > 0 && (ends === 'never' || runMs > task.timeoutMs) ? undefined : 'it had time';
+    case 'ProcessCrashed':
+    case 'WorkerFailure':
+      return spent ? undefined : `${type} with attempts left`;
+    default:
+      return `failure ${String(type)}`;
+  }
+}

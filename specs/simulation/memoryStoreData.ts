@@ -1,0 +1,70 @@
+import type { WorkerRecord } from '../../bus/taskStore.js';
+import type { StoredTask } from './storedTask.js';
+
+/** What Redis holds for one shard; see `bus/redis/keys.ts`. */
+export interface ShardData {
+  readonly tasks: Map<string, StoredTask>;
+  readonly outputs: Map<string, { bytes: Buffer; expiresAtMs: number }>;
+  /** By priority; a list's left end is index 0: pushed on the left, claimed on the right. */
+  readonly queues: readonly [string[], string[], string[]];
+  readonly delayed: SortedSet;
+  readonly leases: SortedSet;
+  epoch: { runId: string; sinceMs: number } | undefined;
+}
+
+/** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
+export class MemoryStoreData {
+  readonly shards: ShardData[];
+  readonly functions = new Map<string, { name: string; payload: Buffer; registeredAtMs: number }>();
+  readonly workers = new Map<string, WorkerRecord>();
+  private restarts = 0;
+
+  constructor(shards: number) {
+    this.shards = Array.from({ length: shards }, () => ({
+      tasks: new Map(),
+      outputs: new Map(),
+      queues: [[], [], []],
+      delayed: new SortedSet(),
+      leases: new SortedSet(),
+      epoch: undefined,
+    }));
+  }
+
+  get runId(): string {
+    return `run-${this.restarts}`;
+  }
+
+  /** As Redis with an append-only file: nothing is lost, but it is another run. */
+  restart(): void {
+    this.restarts++;
+  }
+}
+
+/** A Redis sorted set, as far as the scripts use it. Sets here are small: it is sorted when it is read. */
+export class SortedSet {
+  private readonly scores = new Map<string, number>();
+
+  get size(): number {
+    return this.scores.size;
+  }
+
+  add(member: string, score: number): void {
+    this.scores.set(member, score);
+  }
+
+  remove(member: string): void {
+    this.scores.delete(member);
+  }
+
+  scoreOf(member: string): number | undefined {
+    return this.scores.get(member);
+  }
+
+  /** Members with a score up to `max`, by score, then by name, at most `limit`. */
+  upTo(max: number, limit: number): string[] {
+    const found: [member: string, score: number][] = [];
+    for (const entry of this.scores) if (entry[1] <= max) found.push(entry);
+    found.sort(([a, scoreA], [b, scoreB]) => scoreA - scoreB || (a < b ? -1 : 1));
+    return found.slice(0, limit).map(([member]) => member);
+  }
+}

@@ -1,0 +1,114 @@
+import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
+import type {
+  FunctionRecord,
+  FunctionRegistration,
+  TaskOutcome,
+  TaskRecord,
+  TaskState,
+  WorkerRecord,
+} from '../../bus/taskStore.js';
+import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
+import { recordOf, type StoredTask } from './storedTask.js';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** The part of the model that changes no task: reads, functions, worker records. */
+export class MemoryStoreReads {
+  constructor(
+    protected readonly data: MemoryStoreData,
+    protected readonly options: { nowMs: () => number },
+  ) {}
+
+  async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
+    const functionId = functionIdOf(payload);
+    const created = !this.data.functions.has(functionId);
+    if (created) this.data.functions.set(functionId, { name, payload, registeredAtMs: this.options.nowMs() });
+    return { functionId, created };
+  }
+
+  async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
+    const found = this.data.functions.get(functionId);
+    return (
+      found && {
+        functionId,
+        name: found.name,
+        payloadBytes: found.payload.length,
+        registeredAtMs: found.registeredAtMs,
+      }
+    );
+  }
+
+  async functionsExist(functionIds: string[]): Promise<boolean[]> {
+    return functionIds.map((functionId) => this.data.functions.has(functionId));
+  }
+
+  async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
+    return functionIds.map((functionId) => this.data.functions.get(functionId)?.payload);
+  }
+
+  async readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {
+    return taskIds.map((taskId) => this.find(taskId)?.state);
+  }
+
+  async readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]> {
+    return taskIds.map((taskId) => {
+      const task = this.find(taskId);
+      if (!task) return undefined;
+      const { state, result = NO_BYTES, failure } = task;
+      return { taskId, state, payload: result, ...(failure && { failure }) };
+    });
+  }
+
+  async readTask(taskId: string): Promise<TaskRecord | undefined> {
+    const task = this.find(taskId);
+    return task && recordOf(task, this.shardOf(taskId).delayed.scoreOf(taskId));
+  }
+
+  async readOutput(taskId: string): Promise<Buffer | undefined> {
+    if (!this.find(taskId)) return undefined;
+    const output = this.shardOf(taskId).outputs.get(taskId);
+    return output && output.expiresAtMs > this.options.nowMs() ? output.bytes : NO_BYTES;
+  }
+
+  async queueDepth(): Promise<number> {
+    return this.data.shards.reduce(
+      (sum, { queues }) => sum + queues.reduce((depth, queue) => depth + queue.length, 0),
+      0,
+    );
+  }
+
+  async writeWorkers(workers: WorkerRecord[]): Promise<void> {
+    for (const worker of workers) this.data.workers.set(worker.name, worker);
+  }
+
+  async forgetWorkers(names: string[]): Promise<void> {
+    for (const name of names) this.data.workers.delete(name);
+  }
+
+  async readWorkers(): Promise<WorkerRecord[]> {
+    return [...this.data.workers.values()];
+  }
+
+  async ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  protected find(taskId: string): StoredTask | undefined {
+    return this.taskIn(this.shardOf(taskId), taskId);
+  }
+
+  protected taskIn(shard: ShardData, taskId: string): StoredTask | undefined {
+    const task = shard.tasks.get(taskId);
+    if (task?.expiresAtMs === undefined || task.expiresAtMs > this.options.nowMs()) return task;
+    shard.tasks.delete(taskId);
+    return undefined;
+  }
+
+  protected shardOf(taskId: string): ShardData {
+    return this.data.shards[shardOf(taskId, this.data.shards.length)] as ShardData;
+  }
+}

@@ -1,0 +1,305 @@
+import {
+  type CancelVerdict,
+  type Claim,
+  isTerminal,
+  type NewTask,
+  type Reaped,
+  type Settlement,
+  type SettleVerdict,
+  type TaskState,
+  type TaskStore,
+} from '../../bus/taskStore.js';
+import type { Failure, TaskRef } from '../../bus/messages.js';
+import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
+import { MemoryStoreReads } from './memoryStoreReads.js';
+import { storedTask, type StoredTask } from './storedTask.js';
+
+export interface MemoryTaskStoreOptions {
+  leaseMs: number;
+  resultTtlSeconds: number;
+  /** Redis `TIME` in ms, whole. */
+  nowMs: () => number;
+  /** The random part of the fences of one claim. */
+  nonce: () => string;
+  /** Hears of every transition, in the step that makes it. */
+  onTransition?: (task: StoredTask, from: TaskState | 'new', event: string, to: TaskState) => void;
+}
+
+/** Bounds of the scripts. */
+const MAX_BATCH = 500;
+const MAX_PROMOTED = 1_000;
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * The task store as a model in memory: what `RedisTaskStore` and its Lua scripts do, step by step, with time and randomness
+ * passed in. `memoryTaskStore.spec.ts` holds the two equal. Every step happens within the call; the promise is its answer.
+ *
+ * `holdsFence` and `pausedSince` are where the breakages of the simulator reach in.
+ */
+export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
+  private nextShard = 0;
+
+  constructor(
+    data: MemoryStoreData,
+    protected override readonly options: MemoryTaskStoreOptions,
+  ) {
+    super(data, options);
+  }
+
+  // --- steps, one method per script
+
+  async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
+    return tasks.map((submitted) => {
+      const shard = this.shardOf(submitted.taskId);
+      if (this.taskIn(shard, submitted.taskId)) return 'existing';
+      const task = storedTask(submitted, submitted.delayMs > 0 ? 'delayed' : 'queued');
+      shard.tasks.set(task.taskId, task);
+      if (submitted.delayMs > 0) shard.delayed.add(task.taskId, this.options.nowMs() + submitted.delayMs);
+      else queueOf(shard, task).unshift(task.taskId);
+      this.transition(task, 'task.submitted', task.state, '', 'new');
+      return 'accepted';
+    });
+  }
+
+  async claim(claimant: string, limit: number): Promise<Claim> {
+    const claim: Claim = { claimed: [], promoted: [] };
+    for (let turn = 0; turn < this.data.shards.length && claim.claimed.length < limit; turn++) {
+      const shard = this.data.shards[this.nextShard++ % this.data.shards.length] as ShardData;
+      this.promoteDue(shard, claim);
+      this.claimFrom(shard, claimant, Math.min(limit - claim.claimed.length, MAX_BATCH), claim);
+    }
+    return claim;
+  }
+
+  async renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
+    return attempts.map(({ taskId, fence, worker }) => {
+      const shard = this.shardOf(taskId);
+      const task = this.taskIn(shard, taskId);
+      if (task?.state !== 'running' || task.fence !== fence) return false;
+      shard.leases.add(taskId, this.options.nowMs() + this.options.leaseMs);
+      task.worker = worker;
+      return true;
+    });
+  }
+
+  async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
+    return settlements.map((settlement) => this.settleOne(settlement));
+  }
+
+  async release(attempts: TaskRef[]): Promise<boolean[]> {
+    return attempts.map(({ taskId, fence }) => {
+      const shard = this.shardOf(taskId);
+      const task = this.taskIn(shard, taskId);
+      if (task?.state !== 'running' || task.fence !== fence) return false;
+      task.attempt--;
+      task.fence = undefined;
+      shard.leases.remove(taskId);
+      queueOf(shard, task).push(taskId);
+      this.transition(task, 'task.released', 'queued');
+      return true;
+    });
+  }
+
+  async cancel(taskIds: string[]): Promise<CancelVerdict[]> {
+    return taskIds.map((taskId): CancelVerdict => {
+      const shard = this.shardOf(taskId);
+      const task = this.taskIn(shard, taskId);
+      if (!task) return { cancelled: false, reason: 'unknown' };
+      const { state } = task;
+      if (isTerminal(state)) return { cancelled: false, reason: 'terminal', state };
+      task.failure = { type: 'Cancelled', message: 'the task was cancelled' };
+      shard.leases.remove(taskId);
+      shard.delayed.remove(taskId);
+      this.finish(task, 'task.cancelled', 'cancelled');
+      return { cancelled: true, from: state, fence: task.fence ?? '' };
+    });
+  }
+
+  async reap(): Promise<Reaped> {
+    const reaped: Reaped = { paused: false, tasks: [] };
+    for (const shard of this.data.shards) {
+      if (this.isReapingPaused(shard)) reaped.paused = true;
+      else this.reapShard(shard, reaped);
+    }
+    return reaped;
+  }
+
+  // --- what a breakage overrides
+
+  /** May this attempt be settled? Only under the fence that the task carries. */
+  protected holdsFence(task: StoredTask, fence: string): boolean {
+    return task.fence === fence;
+  }
+
+  /** Nobody could renew while Redis was away: after a restart nothing expires for one lease. */
+  protected isReapingPaused(shard: ShardData): boolean {
+    const { runId } = this.data;
+    const now = this.options.nowMs();
+    if (!shard.epoch) shard.epoch = { runId, sinceMs: 0 };
+    else if (shard.epoch.runId !== runId) {
+      shard.epoch = { runId, sinceMs: now };
+      return true;
+    }
+    return now - shard.epoch.sinceMs < this.options.leaseMs;
+  }
+
+  // --- parts of steps
+
+  private promoteDue(shard: ShardData, claim: Claim): void {
+    for (const taskId of shard.delayed.upTo(this.options.nowMs(), MAX_PROMOTED)) {
+      shard.delayed.remove(taskId);
+      const task = this.taskIn(shard, taskId);
+      if (task?.state !== 'delayed' && task?.state !== 'retrying') continue;
+      claim.promoted.push({ taskId, from: task.state });
+      queueOf(shard, task).unshift(taskId);
+      this.transition(task, 'task.due', 'queued');
+    }
+  }
+
+  private claimFrom(shard: ShardData, claimant: string, limit: number, claim: Claim): void {
+    const nonce = this.options.nonce();
+    const now = this.options.nowMs();
+    let left = limit;
+    for (const queue of shard.queues) {
+      while (left > 0) {
+        const taskId = queue.pop();
+        if (taskId === undefined) break;
+        const task = this.taskIn(shard, taskId);
+        if (task?.state !== 'queued') continue;
+        left--;
+        task.attempt++;
+        task.fence = `${task.attempt}:${nonce}`;
+        task.claimant = claimant;
+        task.claimedMs = now;
+        shard.leases.add(taskId, now + this.options.leaseMs);
+        this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
+        const { functionId, attempt, fence, maxAttempts, timeoutMs } = task;
+        claim.claimed.push({
+          taskId,
+          functionId,
+          arguments: task.arguments ?? NO_BYTES,
+          attempt,
+          fence,
+          maxAttempts,
+          timeoutMs,
+        });
+      }
+    }
+  }
+
+  private settleOne(settlement: Settlement): SettleVerdict {
+    const { taskId, fence, worker } = settlement;
+    const shard = this.shardOf(taskId);
+    const task = this.taskIn(shard, taskId);
+    if (!task || !this.holdsFence(task, fence)) return 'stale';
+    if (task.state === 'completed' || task.state === 'failed') return 'duplicate';
+    if (task.state !== 'running') return 'stale';
+    const hasAttemptsLeft = task.attempt < task.maxAttempts;
+    shard.leases.remove(taskId);
+    task.worker = worker;
+    if (settlement.output.length > 0) {
+      const expiresAtMs = this.options.nowMs() + this.options.resultTtlSeconds * 1000;
+      shard.outputs.set(taskId, { bytes: settlement.output, expiresAtMs });
+      if (settlement.outputTruncated) task.outputTruncated = true;
+    }
+    switch (settlement.event) {
+      case 'task.succeeded':
+        return this.recordResult(task, settlement, 'completed', ` on ${worker}`);
+      case 'task.raised':
+        return this.recordResult(task, settlement, 'failed', ` on ${worker}`);
+      case 'task.retried':
+        if (!hasAttemptsLeft) {
+          return this.recordResult(task, { ...settlement, event: 'task.raised' }, 'failed', ` on ${worker}`);
+        }
+        shard.delayed.add(taskId, this.options.nowMs() + settlement.retryDelayMs);
+        return this.transition(task, 'task.retried', 'retrying', ` on ${worker}`);
+      case 'task.interrupted':
+        return this.interrupt(shard, task, settlement, hasAttemptsLeft);
+      default:
+        return settlement.event satisfies never;
+    }
+  }
+
+  private interrupt(shard: ShardData, task: StoredTask, settlement: Settlement, retry: boolean): SettleVerdict {
+    const failure = settlement.failure as Failure;
+    const cause = failure.signal ?? (failure.exitCode === undefined ? failure.type : `exit code ${failure.exitCode}`);
+    const interruptions = joined(task.interruptions, cause);
+    const detail = ` on ${settlement.worker}: ${cause}`;
+    if (retry) {
+      task.interruptions = interruptions;
+      queueOf(shard, task).push(task.taskId);
+      return this.transition(task, 'task.interrupted', 'queued', detail);
+    }
+    const message = `${failure.message} (attempts ended by: ${interruptions})`;
+    return this.recordResult(task, { ...settlement, failure: { ...failure, message } }, 'failed', detail);
+  }
+
+  private recordResult(
+    task: StoredTask,
+    settlement: Settlement,
+    to: 'completed' | 'failed',
+    detail: string,
+  ): SettleVerdict {
+    task.result = settlement.payload;
+    task.startedMs = Math.round(settlement.startedAtMs);
+    task.runTimeUs = settlement.runTimeUs;
+    task.peakMemoryKib = settlement.peakMemoryKib;
+    if (settlement.failure) task.failure = settlement.failure;
+    if (to === 'completed') task.arguments = undefined;
+    return this.finish(task, settlement.event, to, detail);
+  }
+
+  private reapShard(shard: ShardData, reaped: Reaped): void {
+    for (const taskId of shard.leases.upTo(this.options.nowMs(), MAX_BATCH)) {
+      shard.leases.remove(taskId);
+      const task = this.taskIn(shard, taskId);
+      if (task?.state !== 'running') continue;
+      const holder = task.worker ?? task.claimant ?? 'unknown';
+      const interruptions = joined(task.interruptions, 'lease expired');
+      const detail = ` on ${holder}: lease expired`;
+      const { attempt } = task;
+      if (attempt < task.maxAttempts) {
+        task.interruptions = interruptions;
+        queueOf(shard, task).push(taskId);
+        this.transition(task, 'task.interrupted', 'queued', detail);
+        reaped.tasks.push({ taskId, to: 'queued', attempt });
+        continue;
+      }
+      const message = `the worker was lost while it had the task, last seen at ${holder} (attempts ended by: ${interruptions})`;
+      task.failure = { type: 'WorkerFailure', message };
+      this.finish(task, 'task.interrupted', 'failed', detail);
+      reaped.tasks.push({ taskId, to: 'failed', attempt, failure: task.failure });
+    }
+  }
+
+  private finish(
+    task: StoredTask,
+    event: string,
+    to: 'completed' | 'failed' | 'cancelled',
+    detail = '',
+  ): 'completed' | 'failed' | 'cancelled' {
+    task.finishedMs = this.options.nowMs();
+    task.expiresAtMs = task.finishedMs + this.options.resultTtlSeconds * 1000;
+    return this.transition(task, event, to, detail);
+  }
+
+  /** The one place that changes a task's state. */
+  private transition<S extends TaskState>(
+    task: StoredTask,
+    event: string,
+    to: S,
+    detail = '',
+    from: TaskState | 'new' = task.state,
+  ): S {
+    const line = `${this.options.nowMs()} ${event} ${to}${detail}`;
+    task.state = to;
+    task.history = task.history === '' ? line : `${task.history}\n${line}`;
+    this.options.onTransition?.(task, from, event, to);
+    return to;
+  }
+}
+
+const queueOf = (shard: ShardData, { priority }: StoredTask): string[] => shard.queues[priority] as string[];
+
+const joined = (interruptions: string | undefined, cause: string): string =>
+  interruptions === undefined ? cause : `${interruptions}, ${cause}`;

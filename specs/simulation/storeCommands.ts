@@ -1,0 +1,182 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Failure } from '../../bus/messages.js';
+import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
+import type { Settlement } from '../../bus/taskStore.js';
+import { type AttemptPair, delayMs, type Span, type StorePair } from './storePair.js';
+
+/** A step of the task store, given to Redis and to the model; the answers must be the same. */
+export interface StoreCommand {
+  run(pair: StorePair): Promise<void>;
+  toString(): string;
+}
+
+const FUNCTION_ID = '7d6f0e66-5b0f-8c6e-9d6f-0e665b0f8c6e';
+/** Numbers that pick a task or an attempt, whatever there are by then. */
+const pick = fc.nat({ max: 1_000 });
+const span = fc.constantFrom<Span>('over', 'lasting');
+
+const failures: Failure[] = [
+  { type: 'ProcessCrashed', message: 'the process was killed', signal: 'SIGKILL' },
+  { type: 'ProcessCrashed', message: 'the process ended', exitCode: 0 },
+  { type: 'ProcessCrashed', message: 'the process ended "so"', exitCode: 3 },
+  { type: 'WorkerFailure', message: 'worker w was lost while it had the task' },
+];
+
+function command(description: unknown, run: (pair: StorePair) => Promise<void>): StoreCommand {
+  return { run, toString: () => JSON.stringify(description) };
+}
+
+const submit = fc
+  .array(
+    fc.record({
+      task: pick,
+      priority: fc.constantFrom<Priority>(...PRIORITIES),
+      maxAttempts: fc.integer({ min: 1, max: 3 }),
+      delay: fc.option(span, { freq: 2 }),
+    }),
+    { minLength: 1, maxLength: 5 },
+  )
+  .map((batch) =>
+    command({ submit: batch }, async (pair) => {
+      const tasks = batch.map(({ task, priority, maxAttempts, delay }) => ({
+        taskId: taskOf(pair, task),
+        functionId: FUNCTION_ID,
+        arguments: Buffer.from(`arguments ${task}`),
+        priority,
+        maxAttempts,
+        timeoutMs: 100 * maxAttempts,
+        delayMs: delay === null ? 0 : delayMs(delay),
+      }));
+      const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
+      expect(model).to.deep.equal(real);
+    }),
+  );
+
+const claim = fc.record({ limit: fc.integer({ min: 1, max: 6 }), lease: span }).map(({ limit, lease }) =>
+  command({ claim: limit, lease }, async (pair) => {
+    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit));
+    expect(model.promoted).to.deep.equal(real.promoted);
+    const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
+    expect(apartFromFence).to.deep.equal(real.claimed);
+    model.claimed.forEach((task, index) => {
+      expect(task.fence).to.match(new RegExp(`^${task.attempt}:`));
+      pair.attempts.push({ model: task, real: real.claimed[index]! });
+    });
+  }),
+);
+
+const renew = fc.record({ attempts: fc.array(pick, { maxLength: 4 }), lease: span }).map(({ attempts, lease }) =>
+  command({ renew: attempts, lease }, async (pair) => {
+    const chosen = attemptsOf(pair, attempts);
+    const [real, model] = await pair.both(lease, (store, side) =>
+      store.renew(chosen.map((attempt, index) => ({ ...attempt[side], worker: `w${index}` }))),
+    );
+    expect(model).to.deep.equal(real);
+  }),
+);
+
+const settle = fc
+  .array(
+    fc.record({
+      attempt: pick,
+      event: fc.constantFrom<Settlement['event']>('task.succeeded', 'task.raised', 'task.interrupted', 'task.retried'),
+      failure: fc.constantFrom(...failures),
+      retry: span,
+      output: fc.constantFrom('', 'printed'),
+      outputTruncated: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 4 },
+  )
+  .map((batch) =>
+    command({ settle: batch }, async (pair) => {
+      const chosen = attemptsOf(
+        pair,
+        batch.map(({ attempt }) => attempt),
+      );
+      const settlements = (side: 'real' | 'model'): Settlement[] =>
+        chosen.map((attempt, index) => {
+          const { event, failure, retry, output, outputTruncated } = batch[index]!;
+          return {
+            ...attempt[side],
+            event,
+            payload: Buffer.from(event === 'task.interrupted' ? '' : `payload ${index}`),
+            ...(event !== 'task.succeeded' && { failure }),
+            retryDelayMs: delayMs(retry),
+            worker: `w${index}`,
+            startedAtMs: 1_000 + index,
+            runTimeUs: 10 + index,
+            peakMemoryKib: 100 + index,
+            output: Buffer.from(output),
+            outputTruncated,
+          };
+        });
+      const [real, model] = await pair.both('lasting', (store, side) => store.settle(settlements(side)));
+      expect(model).to.deep.equal(real);
+    }),
+  );
+
+const release = fc.array(pick, { minLength: 1, maxLength: 3 }).map((attempts) =>
+  command({ release: attempts }, async (pair) => {
+    const chosen = attemptsOf(pair, attempts);
+    const [real, model] = await pair.both('lasting', (store, side) =>
+      store.release(chosen.map((attempt) => attempt[side])),
+    );
+    expect(model).to.deep.equal(real);
+  }),
+);
+
+const cancel = fc.array(pick, { minLength: 1, maxLength: 2 }).map((tasks) =>
+  command({ cancel: tasks }, async (pair) => {
+    const taskIds = tasks.map((task) => taskOf(pair, task));
+    const [real, model] = await pair.both('lasting', (store) => store.cancel(taskIds));
+    const attemptNumberOnly = (answers: typeof real): unknown =>
+      answers.map((answer) => (answer.cancelled ? { ...answer, fence: answer.fence.split(':')[0] } : answer));
+    expect(attemptNumberOnly(model)).to.deep.equal(attemptNumberOnly(real));
+  }),
+);
+
+const reap = span.map((lease) =>
+  command({ reap: lease }, async (pair) => {
+    const [real, model] = await pair.both(lease, (store) => store.reap());
+    expect(model).to.deep.equal(real);
+  }),
+);
+
+const restart = fc.constant(command('restart', (pair) => pair.restart()));
+
+const depth = fc.constant(
+  command('depth', async (pair) => {
+    const [real, model] = await pair.both('lasting', (store) => store.queueDepth());
+    expect(model).to.equal(real);
+  }),
+);
+
+export const storeCommands: fc.Arbitrary<StoreCommand>[] = [
+  submit,
+  submit,
+  claim,
+  claim,
+  renew,
+  settle,
+  settle,
+  release,
+  cancel,
+  reap,
+  restart,
+  depth,
+];
+
+function taskOf(pair: StorePair, picked: number): string {
+  return pair.taskIds[picked % pair.taskIds.length]!;
+}
+
+/** Recent attempts rather than old ones, now and then one that never was. */
+function attemptsOf({ attempts, taskIds }: StorePair, picked: number[]): AttemptPair[] {
+  return picked.map((number) => {
+    const attempt = attempts[attempts.length - 1 - (number % Math.max(1, Math.min(12, attempts.length)))];
+    if (attempt && number % 10 > 0) return attempt;
+    const never = { taskId: taskIds[number % taskIds.length]!, fence: `${number % 3}:never` };
+    return { real: never, model: never };
+  });
+}

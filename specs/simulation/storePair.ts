@@ -1,0 +1,136 @@
+import { expect } from 'chai';
+import type { Redis } from 'ioredis';
+import type { TaskRef } from '../../bus/messages.js';
+import { type ShardKeys, shardKeys, shardOf } from '../../bus/redis/keys.js';
+import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
+import type { TaskRecord, TaskStore } from '../../bus/taskStore.js';
+import { MemoryStoreData, type ShardData } from './memoryStoreData.js';
+import { MemoryTaskStore } from './memoryTaskStore.js';
+
+/** `over`: has run out when the next command comes; `lasting`: never runs out. So equality does not hang on a millisecond. */
+export type Span = 'over' | 'lasting';
+const SPAN_MS: Record<Span, number> = { over: 1, lasting: 1_000_000_000 };
+export const delayMs = (span: Span): number => SPAN_MS[span];
+
+/** Between commands: what is over is over, and no two commands share a millisecond on one side and not on the other. */
+const BETWEEN_COMMANDS_MS = 3;
+const RESULT_TTL_SECONDS = 10_000;
+
+/** One attempt, under the fence that each side gave it. */
+export interface AttemptPair {
+  real: TaskRef;
+  model: TaskRef;
+}
+
+/** The store on Redis and its model, given the same commands. */
+export class StorePair {
+  readonly attempts: AttemptPair[] = [];
+  private readonly data: MemoryStoreData;
+  private readonly keys: ShardKeys[];
+  private readonly realStores: Record<Span, TaskStore>;
+  private readonly modelStores: Record<Span, TaskStore>;
+  private nowMs = 0;
+  private nonces = 0;
+
+  private constructor(
+    private readonly redis: Redis,
+    shards: number,
+    readonly taskIds: readonly string[],
+  ) {
+    this.data = new MemoryStoreData(shards);
+    this.keys = Array.from({ length: shards }, (_, index) => shardKeys(index));
+    const real = (leaseMs: number): TaskStore =>
+      new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds: RESULT_TTL_SECONDS });
+    const model = (leaseMs: number): TaskStore =>
+      new MemoryTaskStore(this.data, {
+        leaseMs,
+        resultTtlSeconds: RESULT_TTL_SECONDS,
+        nowMs: () => this.nowMs,
+        nonce: () => `nonce${this.nonces++}`,
+      });
+    this.realStores = { over: real(SPAN_MS.over), lasting: real(SPAN_MS.lasting) };
+    this.modelStores = { over: model(SPAN_MS.over), lasting: model(SPAN_MS.lasting) };
+  }
+
+  static async open(redis: Redis, shards: number, taskIds: readonly string[]): Promise<StorePair> {
+    await redis.flushdb();
+    return new StorePair(redis, shards, taskIds);
+  }
+
+  /** Gives one command to both, and answers with both answers. */
+  async both<T>(lease: Span, command: (store: TaskStore, side: 'real' | 'model') => Promise<T>): Promise<[T, T]> {
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_COMMANDS_MS));
+    this.nowMs = Date.now();
+    return [await command(this.realStores[lease], 'real'), await command(this.modelStores[lease], 'model')];
+  }
+
+  async restart(): Promise<void> {
+    this.data.restart();
+    // The run id of a server cannot be changed; that which it was last reaped in can.
+    for (const { epoch } of this.keys) {
+      if ((await this.redis.exists(epoch)) === 1) await this.redis.hset(epoch, 'run_id', 'earlier');
+    }
+  }
+
+  /** Tasks, results, queues, delayed ones and leases are the same, apart from times and the random half of fences. */
+  async expectEqual(): Promise<void> {
+    for (const [index, shard] of this.data.shards.entries()) {
+      expect(listsOf(shard), `lists of shard ${index}`).to.deep.equal(await this.realLists(this.keys[index]!));
+    }
+    for (const taskId of this.taskIds) {
+      const real = await this.realStores.lasting.readTask(taskId);
+      const model = await this.modelStores.lasting.readTask(taskId);
+      expect(timeless(model), `task ${taskId}`).to.deep.equal(timeless(real));
+      expect(this.modelHidden(taskId), `fields of ${taskId}`).to.deep.equal(await this.realHidden(taskId));
+      const output = await this.realStores.lasting.readOutput(taskId);
+      expect(await this.modelStores.lasting.readOutput(taskId), `output of ${taskId}`).to.deep.equal(output);
+    }
+    const [outcomes, modelOutcomes] = await Promise.all(
+      [this.realStores, this.modelStores].map((stores) => stores.lasting.readOutcomes([...this.taskIds])),
+    );
+    expect(modelOutcomes).to.deep.equal(outcomes);
+  }
+
+  /** Fields that no read of the store shows, and later steps depend on. */
+  private async realHidden(taskId: string): Promise<unknown> {
+    const { taskPrefix } = this.keys[shardOf(taskId, this.keys.length)]!;
+    const hidden = await this.redis.hmget(taskPrefix + taskId, 'args', 'claimant', 'interruptions', 'fence');
+    return [...hidden.slice(0, 3), hidden[3]?.split(':')[0] ?? null];
+  }
+
+  private modelHidden(taskId: string): unknown {
+    const task = this.data.shards[shardOf(taskId, this.keys.length)]!.tasks.get(taskId);
+    const { claimant, interruptions, fence } = task ?? {};
+    return [task?.arguments?.toString(), claimant, interruptions, fence?.split(':')[0]].map((field) => field ?? null);
+  }
+
+  private async realLists(keys: ShardKeys): Promise<Lists> {
+    const queues = await Promise.all(keys.queues.map((key) => this.redis.lrange(key, 0, -1)));
+    return {
+      queues,
+      delayed: await this.redis.zrange(keys.delayed, '0', '-1'),
+      leases: await this.redis.zrange(keys.leases, '0', '-1'),
+    };
+  }
+}
+
+interface Lists {
+  queues: string[][];
+  delayed: string[];
+  leases: string[];
+}
+
+const listsOf = ({ queues, delayed, leases }: ShardData): Lists => ({
+  queues: queues.map((queue) => [...queue]),
+  delayed: delayed.upTo(Infinity, Infinity),
+  leases: leases.upTo(Infinity, Infinity),
+});
+
+const isTime = (name: string): boolean => /^(queued|claimed|finished|due)AtMs$/.test(name);
+
+function timeless(task: TaskRecord | undefined): unknown {
+  if (!task) return undefined;
+  const history = task.history.map(({ event, to, detail }) => ({ event, to, detail }));
+  const entries = Object.entries(task).map(([name, value]) => [name, isTime(name) ? 'some time' : value] as const);
+  return { ...Object.fromEntries(entries), history };
+}

@@ -1,0 +1,88 @@
+import type { Failure } from '../../bus/messages.js';
+import { PRIORITIES } from '../../bus/redis/keys.js';
+import { parseTask, type TaskHash } from '../../bus/redis/taskRecord.js';
+import type { NewTask, TaskRecord, TaskState } from '../../bus/taskStore.js';
+
+/** A task hash, as a value: the fields that `bus/redis/taskRecord.ts` lists. Optional ones are absent from the hash. */
+export interface StoredTask {
+  readonly taskId: string;
+  readonly functionId: string;
+  /** Index into `PRIORITIES`. */
+  readonly priority: number;
+  readonly maxAttempts: number;
+  readonly timeoutMs: number;
+  state: TaskState;
+  /** Dropped when the task completes. */
+  arguments: Buffer | undefined;
+  attempt: number;
+  fence: string | undefined;
+  claimant: string | undefined;
+  worker: string | undefined;
+  claimedMs: number | undefined;
+  startedMs: number | undefined;
+  finishedMs: number | undefined;
+  runTimeUs: number | undefined;
+  peakMemoryKib: number | undefined;
+  result: Buffer | undefined;
+  failure: Failure | undefined;
+  /** How earlier attempts ended, separated by commas. */
+  interruptions: string | undefined;
+  outputTruncated: boolean;
+  history: string;
+  /** When the key is gone; undefined while the task has not ended. */
+  expiresAtMs: number | undefined;
+}
+
+export function storedTask(task: NewTask, state: TaskState): StoredTask {
+  return {
+    taskId: task.taskId,
+    functionId: task.functionId,
+    priority: PRIORITIES.indexOf(task.priority),
+    maxAttempts: task.maxAttempts,
+    timeoutMs: task.timeoutMs,
+    state,
+    arguments: task.arguments,
+    attempt: 0,
+    fence: undefined,
+    claimant: undefined,
+    worker: undefined,
+    claimedMs: undefined,
+    startedMs: undefined,
+    finishedMs: undefined,
+    runTimeUs: undefined,
+    peakMemoryKib: undefined,
+    result: undefined,
+    failure: undefined,
+    interruptions: undefined,
+    outputTruncated: false,
+    history: '',
+    expiresAtMs: undefined,
+  };
+}
+
+/** Goes through the reader of the Redis hash, so that the model cannot read a task in its own way. */
+export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRecord | undefined {
+  const fields: Record<string, Buffer | string | number | undefined> = {
+    state: task.state,
+    function: task.functionId,
+    priority: task.priority + 1,
+    max: task.maxAttempts,
+    timeout: task.timeoutMs,
+    attempt: task.attempt,
+    worker: task.worker,
+    claimed: task.claimedMs,
+    started: task.startedMs,
+    finished: task.finishedMs,
+    run_us: task.runTimeUs,
+    peak_kib: task.peakMemoryKib,
+    result: task.result,
+    failure: task.failure && JSON.stringify(task.failure),
+    output_truncated: task.outputTruncated ? '1' : undefined,
+    history: task.history,
+  };
+  const hash: TaskHash = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) hash[name] = Buffer.isBuffer(value) ? value : Buffer.from(String(value));
+  }
+  return parseTask(task.taskId, hash, dueAtMs);
+}
