@@ -42,6 +42,7 @@ export interface DispatcherDeps {
 
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_UNSETTLED = 5_000;
+const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
 /** What a worker may say while it joins; what is beyond that it says again. */
 const MAX_WAITING_FOR_JOIN = 1_000;
 
@@ -61,7 +62,7 @@ export class Dispatcher {
   private readonly claims: ClaimLoop;
   private readonly leases: LeaseKeeper;
   private readonly releaser: Releaser;
-  /** What workers have said while their hello is being reconciled with the store: heard after it, in order. */
+  /** What workers say while their hello is reconciled: heard after it, in order. */
   private readonly joining = new Map<Address, WorkerMessage[]>();
   private readonly others: DispatcherDirectory;
   private readonly stops: (() => void)[] = [];
@@ -152,8 +153,6 @@ export class Dispatcher {
       every(clock, this.options.pollMs, () => {
         this.claims.wake();
       }),
-    );
-    this.stops.push(
       every(clock, this.options.heartbeatMs, () => {
         this.beat();
       }),
@@ -263,11 +262,9 @@ export class Dispatcher {
       this.deps.onError(error); // The store is away; the worker says hello again.
     }
     this.joining.delete(from);
-    // Of several hellos the last says it all.
-    const last = waiting.findLastIndex(({ type }) => type === 'hello');
-    waiting.forEach((message, index) => {
-      if (message.type !== 'hello' || index === last) this.onWorkerMessage(message, from);
-    });
+    const last = waiting.findLastIndex(({ type }) => type === 'hello'); // It says all that earlier ones do.
+    const told = waiting.filter(({ type }, index) => type !== 'hello' || index === last);
+    for (const message of told) this.onWorkerMessage(message, from);
   }
 
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
@@ -280,15 +277,15 @@ export class Dispatcher {
       }
       if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
-      const event = ({ completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const)[result.outcome];
-      this.settler.push({ ...result, event, retryDelayMs: 0, worker: worker.name });
+      this.settler.push({ ...result, event: ENDS[result.outcome], retryDelayMs: 0, worker: worker.name });
     }
     if (released.length > 0) this.release(worker, released);
     this.claims.wake();
   }
 
   private interrupt(worker: WorkerConnection, tasks: InFlight[]): void {
-    for (const task of tasks) this.settler.push(unstarted(task, 'task.interrupted', worker.name, workerLost(worker.name)));
+    for (const task of tasks)
+      this.settler.push(unstarted(task, 'task.interrupted', worker.name, workerLost(worker.name)));
   }
 
   private failWithoutFunction(tasks: ClaimedTask[]): void {
@@ -312,7 +309,8 @@ export class Dispatcher {
 
   private onHeartbeat(worker: WorkerConnection, beat: WorkerHeartbeat): void {
     this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.others.urls() });
-    if (worker.missesMessages(beat)) this.deps.workers.send(worker.address, { type: 'sayHello', sequence: worker.runSequence });
+    if (worker.missesMessages(beat))
+      this.deps.workers.send(worker.address, { type: 'sayHello', sequence: worker.runSequence });
   }
 
   private beat(): void {

@@ -43,6 +43,7 @@ export class DispatcherLink {
   private readonly urls: Set<string>;
   private url: string;
   private isWelcomed = false;
+  private hasLeft = false;
   private reported: boolean | undefined;
   private lastHeardAtMs = 0;
   private lastRun = 0;
@@ -70,6 +71,16 @@ export class DispatcherLink {
 
   send(message: WorkerMessage): void {
     this.bus?.send(DISPATCHER, message);
+  }
+
+  /**
+   * The last word. A dispatcher that does not know the connection yet may ask for a hello all the same: an answer would make a
+   * worker that is gone join, and be given tasks.
+   */
+  sayGoodbye(): void {
+    this.send({ type: 'goodbye' });
+    this.stopTicking();
+    this.hasLeft = true;
   }
 
   async close(): Promise<void> {
@@ -122,6 +133,7 @@ export class DispatcherLink {
   }
 
   private receive(message: DispatcherMessage): void {
+    if (this.hasLeft) return;
     this.lastHeardAtMs = this.deps.clock.now();
     switch (message.type) {
       case 'welcome':

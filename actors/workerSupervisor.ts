@@ -122,7 +122,7 @@ export class WorkerSupervisor {
     }
     // A result that never reached a dispatcher is lost with this process: then it leaves without a word, as lost ones do, since what
     // it had when it said goodbye would be taken for unstarted, and the attempt not be counted.
-    if (this.held.size === 0) this.link.send({ type: 'goodbye' });
+    if (this.held.size === 0) this.link.sayGoodbye();
     await stopped;
     await this.close();
   }

@@ -29,11 +29,16 @@ export interface WorkerTableDeps {
   onRefused?: (counts: { stale: number; duplicate: number }) => void;
 }
 
+/** Workers that have left are told from new ones for long enough: no hello is delayed past so many leavers. */
+const MAX_LEFT_KNOWN = 1_000;
+
 /** The workers of one dispatcher: who they are, how they join, how they are lost. */
 export class WorkerTable {
   private readonly byInstance = new Map<string, WorkerConnection>();
   private readonly byCurrentAddress = new Map<Address, WorkerConnection>();
   private readonly byUniqueName = new Map<string, WorkerConnection>();
+  /** Instances that said goodbye: a hello of theirs that comes later was delayed on an earlier connection. */
+  private readonly left = new Set<string>();
 
   constructor(
     private readonly options: WorkerTableOptions,
@@ -91,6 +96,7 @@ export class WorkerTable {
     // While this dispatcher was stopped, or the store slow, the worker has given this connection up for another one.
     if (present && hello.connection < present.connection) return;
 
+    if (this.left.has(hello.instance)) return;
     // Only now: another worker of the same name may have joined meanwhile.
     const worker = present ?? this.add(hello, this.uniqueName(hello), address);
     const reconnected = worker.address !== address;
@@ -116,6 +122,8 @@ export class WorkerTable {
 
   /** It said goodbye. Returns what it still had, which should be nothing. */
   leave(worker: WorkerConnection): InFlight[] {
+    this.left.add(worker.hello.instance);
+    if (this.left.size > MAX_LEFT_KNOWN) for (const oldest of [...this.left].slice(0, MAX_LEFT_KNOWN / 2)) this.left.delete(oldest);
     const tasks = this.forget(worker);
     worker.send({ type: 'worker.left' });
     void this.deps.store.forgetWorkers([worker.name]).catch(this.deps.onError);

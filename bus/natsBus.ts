@@ -25,6 +25,8 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
   readonly stats: BusStats = newBusStats();
   readonly address: Address;
   private connection: NatsConnection | undefined;
+  /** The server has answered for all subscriptions. */
+  private subscribed = false;
   private away = false;
   private closed = false;
   private handler: ((message: ControlMessage, from: Address) => void) | undefined;
@@ -36,7 +38,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
   }
 
   get connected(): boolean {
-    return this.connection !== undefined && !this.away;
+    return this.subscribed && !this.away;
   }
 
   send(topic: Address, message: ControlMessage): void {
@@ -62,10 +64,10 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (this.closed) return;
     this.closed = true;
     const flushed = this.connection?.flush().catch(() => undefined);
-    if (!this.away)
-      await Promise.race([flushed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
+    if (!this.away) await withinCloseTimeout(flushed);
     await this.connection?.close();
-    await this.connecting;
+    // An attempt to connect, or a first answer of a server that is silent, may take longer; it finds the bus closed then.
+    await withinCloseTimeout(this.connecting);
   }
 
   private async connect(): Promise<void> {
@@ -111,6 +113,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     }
     // The subscriptions are active once the server has answered: a component that says it is ready hears everything.
     await connection.flush();
+    this.subscribed = true;
     if (this.away) this.options.events.restored();
     this.away = false;
     void this.watch(connection);
@@ -148,4 +151,11 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
       this.options.onError(error);
     }
   }
+}
+
+async function withinCloseTimeout(step: Promise<void> | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
+  await Promise.race([step, timeout]);
+  clearTimeout(timer);
 }

@@ -3,7 +3,7 @@ import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '
 import { batchLength, type BatchLimits } from '../batches.js';
 import { OneWriter } from '../oneWriter.js';
 import type { ConnectOptions, RouterOptions } from './pushBus.js';
-import { frameLimits, HIGH_WATER_MARK, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
+import { frameLimits, HIGH_WATER_MARK, LINGER_MS, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
 
 /**
  * Pull mode: REQ on the worker's side, ROUTER on the dispatcher's. The worker has two REQ sockets under one address: one asks
@@ -21,6 +21,7 @@ const PARK_MS = 5_000;
 /** A request that is not answered within this is given up and its socket replaced (Lazy Pirate). */
 const REPLY_TIMEOUT_MS = 10_000;
 const SEND_TIMEOUT_MS = 3_000;
+const RECONNECT_MS = 100;
 /** What waits for a worker that has not asked for so long is dropped. */
 const FORGET_MS = 30_000;
 const SWEEP_MS = 1_000;
@@ -54,7 +55,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     sendTimeout: 0,
     sendHighWaterMark: HIGH_WATER_MARK,
     maxMessageSize: MAX_FRAME_BYTES,
-    linger: 0,
+    linger: LINGER_MS,
   });
 
   private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
@@ -190,12 +191,14 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   private readonly fetching: Promise<void>;
   private fetcher: Request;
   private teller: Request;
+  /** The teller waits for an answer. */
+  private telling = false;
 
   constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
     const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.tell(batch), { ...limits, onError: options.onError });
-    this.fetcher = this.connectFetcher();
+    this.fetcher = this.connect(REPLY_TIMEOUT_MS);
     this.teller = this.connect(SEND_TIMEOUT_MS);
     this.fetching = this.fetch();
   }
@@ -224,20 +227,15 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
       receiveTimeout: receiveTimeoutMs,
       sendTimeout: 1_000,
       maxMessageSize: MAX_FRAME_BYTES,
-      reconnectInterval: 100,
+      reconnectInterval: RECONNECT_MS,
       reconnectMaxInterval: 1_000,
       linger: 0,
     });
-    socket.connect(this.options.url);
-    return socket;
-  }
-
-  /** With its connection a parked request is lost, so it is given up at once: the next dispatcher has to know of one. */
-  private connectFetcher(): Request {
-    const socket = this.connect(REPLY_TIMEOUT_MS);
+    // With its connection a request is lost, so it is given up at once: the next dispatcher has to hear of one.
     socket.events.on('disconnect', () => {
-      socket.close();
+      if (socket === this.fetcher || this.telling) socket.close();
     });
+    socket.connect(this.options.url);
     return socket;
   }
 
@@ -251,12 +249,16 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
         // No answer: the dispatcher is away. A REQ that waits for a reply cannot ask again, so a new one takes its place.
         if (this.isClosed()) return;
         this.fetcher.close();
-        this.fetcher = this.connectFetcher();
+        // What is at the other end may hang up on everybody at once.
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+        if (this.isClosed()) return;
+        this.fetcher = this.connect(REPLY_TIMEOUT_MS);
       }
     }
   }
 
   private async tell(batch: Outgoing[]): Promise<void> {
+    this.telling = true;
     try {
       await this.teller.send([SEND, this.address, this.options.outgoing.encode(batch)]);
       await this.teller.receive();
@@ -266,6 +268,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
       this.teller.close();
       if (!this.isClosed()) this.teller = this.connect(SEND_TIMEOUT_MS);
     }
+    this.telling = false;
   }
 
   /** `close` may have been called while a socket was waited for. */

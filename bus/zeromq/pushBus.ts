@@ -2,7 +2,16 @@ import { Dealer, Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import type { Codec } from '../codec.js';
 import { OneWriter } from '../oneWriter.js';
-import { byPeer, frameLimits, HIGH_WATER_MARK, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
+import {
+  byPeer,
+  frameLimits,
+  HIGH_WATER_MARK,
+  LINGER_MS,
+  MAX_FRAME_BYTES,
+  newAddress,
+  Receiver,
+  sendOff,
+} from './wire.js';
 
 export interface RouterOptions<Incoming, Outgoing> {
   incoming: Codec<Incoming>;
@@ -26,7 +35,7 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     sendTimeout: 0,
     sendHighWaterMark: HIGH_WATER_MARK,
     maxMessageSize: MAX_FRAME_BYTES,
-    linger: 0,
+    linger: LINGER_MS,
   });
 
   private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
@@ -109,7 +118,7 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
       maxMessageSize: MAX_FRAME_BYTES,
       reconnectInterval: 100,
       reconnectMaxInterval: 1_000,
-      linger: 0,
+      linger: LINGER_MS,
     });
     this.socket.connect(options.url);
     void this.read();

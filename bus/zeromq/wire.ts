@@ -12,6 +12,8 @@ export const MAX_FRAME_BYTES = 192 * 1024 * 1024;
 export const HIGH_WATER_MARK = 1_000;
 /** One frame carries at most so many messages, and no further one beyond `MAX_GATHERED_BYTES`. */
 const MAX_MESSAGES_PER_FRAME = 256;
+/** ZeroMQ goes on sending what it has taken for so long after `close`: with 0 a goodbye would mostly, not always, arrive. */
+export const LINGER_MS = 500;
 /** What has not been sent so long after `close` is given up. */
 const CLOSE_TIMEOUT_MS = 1_000;
 

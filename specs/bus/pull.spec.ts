@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Router } from 'zeromq';
@@ -45,8 +47,9 @@ describe('a pull worker', () => {
       delays.push(arrivals[0]! - sentAtMs);
     }
     delays.sort((a, b) => a - b);
-    expect(delays[25]).to.be.lessThan(5);
-    expect(delays[45]).to.be.lessThan(20);
+    expect(delays[25]).to.be.lessThan(10);
+    // The slowest tell more of the machine than of the bus; none may wait for a timer of it, though.
+    expect(delays[49]).to.be.lessThan(500);
   });
 
   it('can tell while its request is parked', async () => {
@@ -82,6 +85,22 @@ describe('a pull worker', () => {
     await idle.close();
     counting.close();
     await reading;
+  });
+
+  it('does not storm something that hangs up on it', async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections++;
+      socket.on('error', () => undefined);
+      socket.end('HTTP/1.1 400 Bad Request\r\n\r\n', () => socket.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const lost = new PullRequestBus({ ...atWorker, url: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}` });
+    await sleep(500);
+    expect(connections).to.be.within(1, 30);
+    await lost.close();
+    server.close();
+    await once(server, 'close');
   });
 
   it('leaves the messages of a worker that is gone to nobody else', async () => {
