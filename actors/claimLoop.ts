@@ -130,7 +130,8 @@ export class ClaimLoop {
     // Only what the store was asked for can be missing there. What the worker had before it reconnected meanwhile it asks for itself.
     const gone = new Set(unknown.filter((functionId) => !bodies.has(functionId)));
     const orders = tasks.filter(({ functionId }) => !gone.has(functionId));
-    if (orders.length < tasks.length) this.deps.failWithoutFunction(tasks.filter(({ functionId }) => gone.has(functionId)));
+    if (orders.length < tasks.length)
+      this.deps.failWithoutFunction(tasks.filter(({ functionId }) => gone.has(functionId)));
 
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;

@@ -1,12 +1,13 @@
 import type { Address, Bus } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
-import type { DispatcherMessage, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type { DispatcherMessage, TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
 import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
 import { DispatcherDirectory } from './dispatcherDirectory.js';
 import { FunctionCache } from './functionCache.js';
+import { JoinGate } from './joinGate.js';
 import { LeaseKeeper } from './leaseKeeper.js';
 import type { WorkerTimings } from './lifecycles/workerMachine.js';
 import { Releaser } from './releaser.js';
@@ -43,8 +44,6 @@ export interface DispatcherDeps {
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_UNSETTLED = 5_000;
 const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
-/** What a worker may say while it joins; what is beyond that it says again. */
-const MAX_WAITING_FOR_JOIN = 1_000;
 
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
@@ -62,8 +61,7 @@ export class Dispatcher {
   private readonly claims: ClaimLoop;
   private readonly leases: LeaseKeeper;
   private readonly releaser: Releaser;
-  /** What workers say while their hello is reconciled: heard after it, in order. */
-  private readonly joining = new Map<Address, WorkerMessage[]>();
+  private readonly gate: JoinGate;
   private readonly others: DispatcherDirectory;
   private readonly stops: (() => void)[] = [];
   private draining = false;
@@ -90,6 +88,13 @@ export class Dispatcher {
         },
       },
     );
+    this.gate = new JoinGate(
+      (hello, from) => this.table.join(hello, from),
+      (message, from) => {
+        this.onWorkerMessage(message, from);
+      },
+      onError,
+    );
     const acknowledge = (worker: string, settled: TaskRef[]): void => {
       this.table.tell(worker, { type: 'acknowledge', settled });
     };
@@ -115,9 +120,13 @@ export class Dispatcher {
         deps.onRefused?.({ stale: tasks.length, duplicate: 0 });
         deps.workers.send(worker.address, { type: 'abort', tasks });
       },
+      cutOff: () => {
+        this.takeAllBack();
+      },
     });
     this.releaser = new Releaser({
       store,
+      clock,
       transition,
       onError,
       acknowledge,
@@ -167,13 +176,14 @@ export class Dispatcher {
   async stop(graceMs: number): Promise<void> {
     if (this.draining) return;
     this.draining = true;
-    const { clock, workers } = this.deps;
-    for (const worker of this.table.all()) workers.send(worker.address, { type: 'takeBack', limit: worker.inFlight });
+    const { clock } = this.deps;
+    this.takeAllBack();
     const deadline = clock.now() + graceMs;
     while (this.table.inFlightCount() + this.settler.pending > 0 && clock.now() < deadline) {
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 20));
     }
     this.settler.close();
+    this.releaser.close();
     await Promise.race([
       Promise.all([this.settler.idle(), this.releaser.idle()]),
       new Promise<void>((resolve) => clock.setTimeout(resolve, 1_000)),
@@ -184,15 +194,7 @@ export class Dispatcher {
 
   private onWorkerMessage(message: WorkerMessage, from: Address): void {
     this.table.sender(message, from)?.heard();
-    const waiting = this.joining.get(from);
-    if (waiting) {
-      if (waiting.length < MAX_WAITING_FOR_JOIN) waiting.push(message);
-      return;
-    }
-    if (message.type === 'hello') {
-      void this.join(message, from);
-      return;
-    }
+    if (this.gate.takes(message, from)) return;
     const worker = this.table.byAddress(from);
     if (!worker) {
       if (message.type !== 'goodbye') this.deps.workers.send(from, { type: 'sayHello', sequence: 0 });
@@ -211,6 +213,8 @@ export class Dispatcher {
       case 'draining':
         worker.send({ type: 'worker.draining' });
         break;
+      case 'hello':
+        break; // Taken by the gate.
       case 'goodbye':
         this.release(worker, this.table.leave(worker));
         this.reportBeats([worker.record(this.options.id, this.options.mode)]);
@@ -252,21 +256,6 @@ export class Dispatcher {
     }
   }
 
-  /** A goodbye that overtook its hello would leave a worker in the table that is gone, and be given tasks. */
-  private async join(hello: WorkerHello, from: Address): Promise<void> {
-    const waiting: WorkerMessage[] = [];
-    this.joining.set(from, waiting);
-    try {
-      await this.table.join(hello, from);
-    } catch (error) {
-      this.deps.onError(error); // The store is away; the worker says hello again.
-    }
-    this.joining.delete(from);
-    const last = waiting.findLastIndex(({ type }) => type === 'hello'); // It says all that earlier ones do.
-    const told = waiting.filter(({ type }, index) => type !== 'hello' || index === last);
-    for (const message of told) this.onWorkerMessage(message, from);
-  }
-
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
     const released: TaskRef[] = [];
     for (const result of results) {
@@ -292,6 +281,13 @@ export class Dispatcher {
     for (const task of tasks) {
       const message = `function ${task.functionId} is not in Redis any more; register it again`;
       this.settler.push(unstarted(task, 'task.raised', '', { type: 'DeserializationError', message }));
+    }
+  }
+
+  /** What has not started comes back from the workers. */
+  private takeAllBack(): void {
+    for (const { address, inFlight } of this.table.all()) {
+      this.deps.workers.send(address, { type: 'takeBack', limit: inFlight });
     }
   }
 

@@ -107,7 +107,9 @@ export class HeartbeatMonitor {
     for (const { taskId, to, attempt } of tasks) {
       this.deps.transition('task', taskId, 'running', 'task.interrupted', to, { attempt, reason: 'lease expired' });
     }
-    const failed = tasks.filter(({ to }) => to === 'failed').map(({ taskId }) => ({ taskId, state: 'failed' as const }));
+    const failed = tasks
+      .filter(({ to }) => to === 'failed')
+      .map(({ taskId }) => ({ taskId, state: 'failed' as const }));
     const queued = tasks.length - failed.length;
     if (failed.length > 0) this.deps.control.send('tasks.settled', { type: 'tasks.settled', tasks: failed });
     if (queued > 0) this.deps.control.send('tasks.queued', { type: 'tasks.queued', count: queued });
@@ -117,7 +119,9 @@ export class HeartbeatMonitor {
     try {
       const oldest = this.deps.clock.wallMs() - RECORD_KEPT_MS;
       const records = await this.deps.store.readWorkers();
-      await this.deps.store.forgetWorkers(records.filter(({ heartbeatAtMs }) => heartbeatAtMs < oldest).map(({ name }) => name));
+      await this.deps.store.forgetWorkers(
+        records.filter(({ heartbeatAtMs }) => heartbeatAtMs < oldest).map(({ name }) => name),
+      );
     } catch (error) {
       this.deps.onError(error);
     }

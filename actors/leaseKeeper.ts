@@ -11,12 +11,15 @@ export interface LeaseKeeperDeps {
   clock: Clock;
   /** The fences of these no longer hold: the worker must stop them. They are forgotten here already. */
   refused: (worker: WorkerConnection, tasks: TaskRef[]) => void;
+  /** For a whole lease no renewal has got through: others may take the tasks now. Told once, until one gets through. */
+  cutOff: () => void;
   onError: (error: unknown) => void;
 }
 
 /** Renews the leases of what workers run, three times per lease, in one batch for all workers. */
 export class LeaseKeeper {
   private renewing = false;
+  private isCutOff = false;
 
   constructor(
     private readonly leaseMs: number,
@@ -35,6 +38,7 @@ export class LeaseKeeper {
       const verdicts = await this.deps.store.renew(
         due.map(({ worker, task }) => ({ taskId: task.taskId, fence: task.fence, worker: worker.name })),
       );
+      this.isCutOff = false;
       const refused = new Map<WorkerConnection, TaskRef[]>();
       due.forEach(({ worker, task }, index) => {
         if (verdicts[index]) task.renewedAtMs = startedAtMs;
@@ -44,9 +48,22 @@ export class LeaseKeeper {
       for (const [worker, tasks] of refused) this.deps.refused(worker, tasks);
     } catch (error) {
       this.deps.onError(error);
+      this.fenceItself();
     } finally {
       this.renewing = false;
     }
+  }
+
+  /**
+   * What is running goes on, since its result may still be the first. What waits on the workers is not started any more: another
+   * dispatcher may have it by now, and it would run twice for nothing.
+   */
+  private fenceItself(): void {
+    const oldest = this.deps.clock.now() - this.leaseMs;
+    const overdue = this.collectDue().some(({ task }) => task.renewedAtMs < oldest);
+    if (!overdue || this.isCutOff) return;
+    this.isCutOff = true;
+    this.deps.cutOff();
   }
 
   private collectDue(): { worker: WorkerConnection; task: InFlight }[] {
@@ -56,7 +73,8 @@ export class LeaseKeeper {
     for (const worker of this.workers.all()) {
       for (const task of worker.inFlightTasks.values()) {
         const renewedBefore = task.renewedAtMs !== task.sentAtMs;
-        if (now - task.renewedAtMs >= (renewedBefore ? interval : Math.min(interval, FIRST_RENEWAL_MS))) due.push({ worker, task });
+        if (now - task.renewedAtMs >= (renewedBefore ? interval : Math.min(interval, FIRST_RENEWAL_MS)))
+          due.push({ worker, task });
       }
     }
     return due;

@@ -60,5 +60,8 @@ export function place<W extends Candidate>(
       unplaced.push(task);
     }
   }
-  return { placed: new Map(open.filter(({ tasks: own }) => own.length > 0).map(({ worker, tasks: own }) => [worker, own])), unplaced };
+  return {
+    placed: new Map(open.filter(({ tasks: own }) => own.length > 0).map(({ worker, tasks: own }) => [worker, own])),
+    unplaced,
+  };
 }

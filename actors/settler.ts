@@ -138,7 +138,9 @@ export class Settler {
     this.deps.transition('task', taskId, 'running', event, to, { worker, runTimeUs, reason });
     const attemptsLeft = to === 'queued' || to === 'retrying';
     if (nextTaskState('running', { type: event, attemptsLeft }) !== to) {
-      this.deps.onError(new Error(`Redis moved task ${taskId} to ${to} on ${event}, which the task machine does not have`));
+      this.deps.onError(
+        new Error(`Redis moved task ${taskId} to ${to} on ${event}, which the task machine does not have`),
+      );
     }
   }
 
@@ -160,7 +162,10 @@ export class Settler {
 
 const attemptKey = ({ taskId, fence }: TaskRef): string => `${taskId} ${fence}`;
 
-function settledTask({ taskId, payload, failure }: Settlement, state: 'completed' | 'failed' | 'cancelled'): SettledTask {
+function settledTask(
+  { taskId, payload, failure }: Settlement,
+  state: 'completed' | 'failed' | 'cancelled',
+): SettledTask {
   const small = payload.length + (failure?.traceback?.length ?? 0) <= MAX_EVENT_PAYLOAD_BYTES;
   // An interrupted task that failed for good has its failure completed by Redis (how each attempt ended): read from there.
   const complete = small && (failure === undefined || payload.length > 0);
@@ -176,7 +181,12 @@ export const workerLost = (worker: string): Failure => ({
 const NO_BYTES = Buffer.alloc(0);
 
 /** The settlement of an attempt that no worker has reported on. */
-export function unstarted({ taskId, fence }: TaskRef, event: Settlement['event'], worker: string, failure: Failure): Settlement {
+export function unstarted(
+  { taskId, fence }: TaskRef,
+  event: Settlement['event'],
+  worker: string,
+  failure: Failure,
+): Settlement {
   return {
     taskId,
     fence,

@@ -8,6 +8,9 @@ import { runMachine } from './lifecycles/runMachine.js';
 import { type WorkerEvent, workerMachine, type WorkerState, type WorkerTimings } from './lifecycles/workerMachine.js';
 import type { Candidate } from './placement.js';
 
+/** How often its signs of life reach a worker's machine; short against any heartbeat interval. */
+const BEAT_EVERY_MS = 10;
+
 /** One attempt that a worker has. */
 export interface InFlight extends TaskRef {
   functionId: string;
@@ -42,6 +45,7 @@ export class WorkerConnection implements Candidate {
   /** `hello.connection` of the present address. */
   connection: number;
   lastHeardAtMs: number;
+  private lastBeatAtMs = -Infinity;
   /** Heartbeats in a row in which it said to have more tasks than it was given. */
   private beatsWithMore = 0;
   /** Takes part in placement: reconciled, not draining, not suspect. */
@@ -65,7 +69,13 @@ export class WorkerConnection implements Candidate {
     for (const functionId of hello.functions) this.functions.add(functionId);
     this.machine = runMachine(
       workerMachine,
-      { machine: 'worker', id: name, transition: options.transition, clock, details: () => ({ inFlight: this.inFlight }) },
+      {
+        machine: 'worker',
+        id: name,
+        transition: options.transition,
+        clock,
+        details: () => ({ inFlight: this.inFlight }),
+      },
       options.timings,
     );
     this.machine.subscribe((snapshot) => {
@@ -116,7 +126,11 @@ export class WorkerConnection implements Candidate {
   }
 
   heard(): void {
-    this.lastHeardAtMs = this.clock.now();
+    const now = this.clock.now();
+    this.lastHeardAtMs = now;
+    // Under load a worker is heard thousands of times a second; its timers need not be set anew each time.
+    if (this.acceptsWork && now - this.lastBeatAtMs < BEAT_EVERY_MS) return;
+    this.lastBeatAtMs = now;
     this.machine.send({ type: 'worker.beat', hasWork: this.inFlight > 0 });
   }
 

@@ -1,6 +1,14 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
-import type { DispatcherMessage, Failure, TaskOrder, TaskRef, TaskResult, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type {
+  DispatcherMessage,
+  Failure,
+  TaskOrder,
+  TaskRef,
+  TaskResult,
+  WorkerHello,
+  WorkerMessage,
+} from '../bus/messages.js';
 import type { Clock } from './clock.js';
 import { DispatcherLink, type WorkMessage } from './dispatcherLink.js';
 import type { ProcessPool, RuntimeInfo } from './processPool.js';
@@ -153,7 +161,15 @@ export class WorkerSupervisor {
     const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
     for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
     const { name, instance, pid } = this.options;
-    return { name, instance, pid, slots: this.deps.pool.slots, ...this.info, holding, functions: this.deps.pool.functionIds() };
+    return {
+      name,
+      instance,
+      pid,
+      slots: this.deps.pool.slots,
+      ...this.info,
+      holding,
+      functions: this.deps.pool.functionIds(),
+    };
   }
 
   private onWelcome(rejected: TaskRef[]): void {

@@ -88,7 +88,9 @@ export class WorkerTable {
     const known = this.byInstance.get(hello.instance);
     if (known && hello.connection < known.connection) return;
     const unknownHere = hello.holding.filter(({ taskId, fence }) => known?.inFlightTasks.get(taskId)?.fence !== fence);
-    const granted = await this.deps.store.renew(unknownHere.map((ref) => ({ ...ref, worker: known?.name ?? plainName(hello) })));
+    const granted = await this.deps.store.renew(
+      unknownHere.map((ref) => ({ ...ref, worker: known?.name ?? plainName(hello) })),
+    );
 
     const present = this.byInstance.get(hello.instance);
     // It was lost meanwhile, and what was known of it has been taken away: now all it holds has to be asked for.
@@ -123,7 +125,8 @@ export class WorkerTable {
   /** It said goodbye. Returns what it still had, which should be nothing. */
   leave(worker: WorkerConnection): InFlight[] {
     this.left.add(worker.hello.instance);
-    if (this.left.size > MAX_LEFT_KNOWN) for (const oldest of [...this.left].slice(0, MAX_LEFT_KNOWN / 2)) this.left.delete(oldest);
+    if (this.left.size > MAX_LEFT_KNOWN)
+      for (const oldest of [...this.left].slice(0, MAX_LEFT_KNOWN / 2)) this.left.delete(oldest);
     const tasks = this.forget(worker);
     worker.send({ type: 'worker.left' });
     void this.deps.store.forgetWorkers([worker.name]).catch(this.deps.onError);

@@ -95,7 +95,7 @@ export const workerCodec = codec<WorkerMessage>(
           type: 'hello',
           name: text(fields[1]),
           instance: text(fields[2]),
-          slots: number(fields[3]),
+          slots: slotCount(fields[3]),
           pid: number(fields[4]),
           pythonVersion: text(fields[5]),
           dillVersion: text(fields[6]),
@@ -241,6 +241,8 @@ function resultFields(r: TaskResult): unknown[] {
 
 const OUTCOMES: readonly Outcome[] = ['completed', 'failed', 'interrupted', 'released'];
 const NO_BYTES = Buffer.alloc(0);
+/** Of one worker; `SLOTS` allows fewer. */
+const MAX_SLOTS = 100_000;
 
 function toRef(value: unknown): TaskRef {
   const fields = array(value);
@@ -308,6 +310,13 @@ export function array(value: unknown): unknown[] {
 export function text(value: unknown): string {
   if (typeof value !== 'string') throw new ShapeError();
   return value;
+}
+
+/** It becomes credit: what no worker can have is no hello. */
+function slotCount(value: unknown): number {
+  const slots = number(value);
+  if (!Number.isInteger(slots) || slots < 1 || slots > MAX_SLOTS) throw new ShapeError();
+  return slots;
 }
 
 export function number(value: unknown): number {

@@ -88,6 +88,8 @@ export class ConfigError extends PlatformError {
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** Together with a few messages it must fit into one frame of the worker wire (192 MiB, `bus/zeromq/wire.ts`). */
+const MAX_PICKLE_BYTES = 128 * MEBIBYTE;
 const DAY_MS = 86_400_000;
 
 /**
@@ -125,8 +127,8 @@ export function parseConfig(env: Environment): Config {
     maxAttempts: integer(env, 'MAX_ATTEMPTS', 3, 1, 1000),
     shards: integer(env, 'SHARDS', 1, 1, 1024),
     resultTtlSeconds: integer(env, 'RESULT_TTL_SECONDS', 86_400, 1, 10 * 365 * 86_400),
-    maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, 1024 * MEBIBYTE),
-    maxResultBytes: integer(env, 'MAX_RESULT_BYTES', 64 * MEBIBYTE, 1024, 512 * MEBIBYTE),
+    maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
+    maxResultBytes: integer(env, 'MAX_RESULT_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     maxOutputBytes: integer(env, 'MAX_OUTPUT_BYTES', MEBIBYTE, 0, 64 * MEBIBYTE),
     shutdownGraceMs: integer(env, 'SHUTDOWN_GRACE_MS', 10_000, 0, DAY_MS),
   };

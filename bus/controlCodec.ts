@@ -1,5 +1,11 @@
 import { array, bytes, number, pack, ShapeError, text, toFailure, unpack } from './codec.js';
-import { CONTROL_TOPICS, type ComponentKind, type ControlMessage, type SettledTask, type WorkerBeat } from './controlMessages.js';
+import {
+  CONTROL_TOPICS,
+  type ComponentKind,
+  type ControlMessage,
+  type SettledTask,
+  type WorkerBeat,
+} from './controlMessages.js';
 import type { TaskRef } from './messages.js';
 import type { TerminalState } from './taskStore.js';
 

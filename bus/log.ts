@@ -20,7 +20,8 @@ export function openLog({ level, format, colour, base }: LogOptions): Log {
   const stdout = destination({ dest: 1, sync: false });
   // A reader that has gone away (a closed terminal) must not take the actor with it.
   stdout.on('error', () => undefined);
-  const stream: DestinationStream = format === 'json' ? stdout : { write: (line) => stdout.write(prettyLine(line, colour)) };
+  const stream: DestinationStream =
+    format === 'json' ? stdout : { write: (line) => stdout.write(prettyLine(line, colour)) };
   const log = pino({ level, base }, stream);
   const flush = (): Promise<void> =>
     new Promise((resolve) => {
@@ -55,11 +56,19 @@ export function prettyLine(json: string, colour: boolean): string {
   const paint = (text: string, code: number): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const parts = [paint(time, 90), paint(level.padEnd(5), levelColour)];
   if (typeof line.machine === 'string') {
-    parts.push(paint(line.machine, 36), String(line.id), String(line.from), '->', paint(String(line.to), 1), `(${String(line.event)})`);
+    parts.push(
+      paint(line.machine, 36),
+      String(line.id),
+      String(line.from),
+      '->',
+      paint(String(line.to), 1),
+      `(${String(line.event)})`,
+    );
   }
   if (typeof line.msg === 'string') parts.push(line.msg);
   for (const [key, value] of Object.entries(line)) {
-    if (!HIDDEN.has(key)) parts.push(paint(`${key}=`, 90) + (typeof value === 'string' ? value : JSON.stringify(value)));
+    if (!HIDDEN.has(key))
+      parts.push(paint(`${key}=`, 90) + (typeof value === 'string' ? value : JSON.stringify(value)));
   }
   const error = line.err as { stack?: string; message?: string } | undefined;
   if (error) parts.push(`\n${error.stack ?? error.message ?? ''}`);

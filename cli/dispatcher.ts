@@ -80,7 +80,8 @@ async function startDispatcher(
     },
     {
       ...{ store, workers, control, clock: systemClock, transition, onError },
-      onRefused: (counts) => component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
+      onRefused: (counts) =>
+        component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
     },
   );
   dispatcher.start();

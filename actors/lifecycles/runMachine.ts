@@ -1,4 +1,11 @@
-import { type Actor, type ActorOptions, type AnyStateMachine, createActor, type InputFrom, type SnapshotFrom } from 'xstate';
+import {
+  type Actor,
+  type ActorOptions,
+  type AnyStateMachine,
+  createActor,
+  type InputFrom,
+  type SnapshotFrom,
+} from 'xstate';
 import type { MachineName, TransitionDetails, TransitionLog } from '../../bus/transitionLog.js';
 import type { Clock } from '../clock.js';
 
@@ -33,7 +40,15 @@ export function runMachine<M extends AnyStateMachine>(machine: M, options: RunOp
       if (state === previous) return;
       const from = previous;
       previous = state;
-      if (from !== '') options.transition(options.machine, options.id, from, readable(inspected.event.type), state, options.details?.());
+      if (from !== '')
+        options.transition(
+          options.machine,
+          options.id,
+          from,
+          readable(inspected.event.type),
+          state,
+          options.details?.(),
+        );
     },
   });
   previous = String((actor.getSnapshot() as SnapshotFrom<AnyStateMachine>).value);

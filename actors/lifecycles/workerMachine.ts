@@ -33,7 +33,9 @@ export const workerMachine = setup({
   },
   actions: {
     noteWork: assign({ hasWork: (_, hasWork: boolean) => hasWork }),
-    noteBeat: assign({ hasWork: ({ event, context }) => (event.type === 'worker.beat' ? event.hasWork : context.hasWork) }),
+    noteBeat: assign({
+      hasWork: ({ event, context }) => (event.type === 'worker.beat' ? event.hasWork : context.hasWork),
+    }),
   },
   delays: {
     suspectAfter: ({ context }) => context.suspectAfterMs,

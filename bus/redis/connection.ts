@@ -48,5 +48,7 @@ export function asStoreError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const isReply = error.name === 'ReplyError';
   const transient = /^(LOADING|BUSY|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF)/.test(error.message);
-  return isReply && !transient ? error : new PlatformError('STORE_UNAVAILABLE', `Redis: ${error.message}`, { cause: error });
+  return isReply && !transient
+    ? error
+    : new PlatformError('STORE_UNAVAILABLE', `Redis: ${error.message}`, { cause: error });
 }

@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check';
-import { CONTROL_TOPICS, type ControlMessage } from '../../../bus/controlMessages.js';
+import type { ControlMessage } from '../../../bus/controlMessages.js';
 import {
   type DispatcherMessage,
   type Failure,
@@ -73,7 +73,7 @@ export const workerMessage = union<WorkerMessage>({
   hello: fc.record({
     name: text,
     instance: text,
-    slots: count,
+    slots: fc.integer({ min: 1, max: 100_000 }),
     pid: count,
     pythonVersion: text,
     dillVersion: text,
@@ -122,8 +122,6 @@ export const controlMessage = union<ControlMessage>({
   ),
   'component.stopped': fc.record({ kind, id: text }),
 });
-
-export const controlTopic = fc.constantFrom(...CONTROL_TOPICS);
 
 /** A valid frame with some bytes changed, cut off, repeated or put in. */
 export function mutated(frame: Arbitrary<Buffer>): Arbitrary<Buffer> {
