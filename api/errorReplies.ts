@@ -59,6 +59,9 @@ export function replyError(
   const { status } = ERROR_CATALOGUE[body.code];
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
   if (body.code === 'STORE_UNAVAILABLE') options.onStoreAway();
+  // Fastify would hang up on a client that is still sending, which then mostly sees a reset instead of this answer. Kept, the
+  // connection is read on and what comes is thrown away, for as long as a request may take.
+  if (body.code === 'BODY_TOO_LARGE') reply.removeHeader('connection');
   if (status >= 500) logFault(error, body.code, request, options.log);
   return reply.code(status).type('application/json; charset=utf-8').send(body);
 }

@@ -10,6 +10,7 @@ import {
   type TaskResult,
   type WorkerMessage,
 } from './messages.js';
+import { array, bytes, number, ShapeError, text } from './shapes.js';
 
 /**
  * The worker wire's format: one msgpack array of messages per frame, each message an array `[type, ...fields]`. Positions instead
@@ -299,33 +300,9 @@ export function toFailure(value: unknown): Failure {
   };
 }
 
-/** Not the shape of a message; caught by `decode`. */
-export class ShapeError extends Error {}
-
-export function array(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw new ShapeError();
-  return value as unknown[];
-}
-
-export function text(value: unknown): string {
-  if (typeof value !== 'string') throw new ShapeError();
-  return value;
-}
-
 /** It becomes credit: what no worker can have is no hello. */
 function slotCount(value: unknown): number {
   const slots = number(value);
   if (!Number.isInteger(slots) || slots < 1 || slots > MAX_SLOTS) throw new ShapeError();
   return slots;
-}
-
-export function number(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new ShapeError();
-  return value;
-}
-
-export function bytes(value: unknown): Buffer {
-  if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  throw new ShapeError();
 }

@@ -1,4 +1,4 @@
-import { array, bytes, number, pack, ShapeError, text, toFailure, unpack } from './codec.js';
+import { pack, toFailure, unpack } from './codec.js';
 import {
   CONTROL_TOPICS,
   type ComponentKind,
@@ -7,6 +7,7 @@ import {
   type WorkerBeat,
 } from './controlMessages.js';
 import type { TaskRef } from './messages.js';
+import { array, bytes, number, ShapeError, text } from './shapes.js';
 import type { TerminalState } from './taskStore.js';
 
 /** A control event on NATS: msgpack `[sender, message]`, the message an object; checked field by field on arrival. */

@@ -5,7 +5,7 @@ import { isTerminal, type TaskOutcome } from '../../bus/taskStore.js';
 import { resultPickle } from '../resultJson.js';
 import { statusOf } from '../taskStatus.js';
 import type { Group, GroupListener } from './group.js';
-import { IndexSet } from './indexSet.js';
+import { type IndexSet } from './indexSet.js';
 import type { Delivery, EndReason, Progress, StreamFormat } from './streamFormats.js';
 
 /** Payloads kept for a client that does not read; what comes beyond is read again from the store when it does. */
@@ -157,9 +157,14 @@ export class ResultStream implements GroupListener {
       this.woken = true;
       this.heartbeatDue = false;
       this.wanted = this.body.push(chunk);
-      if (this.ended) this.body.push(null);
+      if (this.isOver()) this.body.push(null);
     }
     this.producing = false;
+  }
+
+  /** The chunk just made may have been the last. */
+  private isOver(): boolean {
+    return this.ended;
   }
 
   private pendingChunk(): Buffer | undefined {

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@fastify/type-provider-typebox';
+import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import type { NewTask, TaskOutcome } from '../../bus/taskStore.js';
 import { clientGone } from '../clientGone.js';
@@ -46,7 +46,7 @@ and \`payloads\`, or \`tasks\` with a function and options each. The tasks are i
 streams as they finish. With \`content-type: ${MSGPACK_TYPE}\` the body is MessagePack, the same fields, and payloads are binaries
 instead of base64.`,
         headers: IdempotencyHeaders,
-        body: body as unknown as TSchema,
+        body: body,
         response: {
           200: Type.Object({
             task_ids: Type.Array(Type.String(), { description: 'In the order of the payloads' }),

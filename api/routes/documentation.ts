@@ -52,5 +52,10 @@ export function documentationRoutes(app: Api, { version }: ApiServices): void {
     () => ({ name: 'mpcsfaas' as const, version, links }),
   );
 
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  // Made once, as bytes: answers that a client does not read share them.
+  let openapi: Buffer | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    openapi ??= Buffer.from(JSON.stringify(app.swagger()));
+    return reply.type('application/json; charset=utf-8').send(openapi);
+  });
 }

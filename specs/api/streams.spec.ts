@@ -3,53 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { ClaimedTask } from '../../bus/taskStore.js';
-import { type ApiFixture, type FixtureOptions, PAYLOAD, PICKLE, startApi, UNKNOWN_ID } from './support/apiFixture.js';
+import { type ApiFixture, type FixtureOptions, PAYLOAD, startApi, UNKNOWN_ID } from './support/apiFixture.js';
 import { ResultReader } from './support/resultReader.js';
+import { range, sorted, StreamFixture } from './support/streamFixture.js';
 
 const POLL_MS = 50;
-/** No poll within a spec: what arrives came by event. */
-const NEVER_MS = 600_000;
 const MEBIBYTE = 1024 * 1024;
 
 describe('streams of results', () => {
+  let fixture: StreamFixture;
   let api: ApiFixture;
   let url: string;
-  let functionId: string;
-  let readers: ResultReader[] = [];
 
   async function start(options: FixtureOptions = {}): Promise<void> {
-    api = await startApi({ groupsOptions: { pollMs: NEVER_MS }, ...options });
-    url = await api.app.listen({ host: '127.0.0.1', port: 0 });
-    functionId = await api.functionId();
+    fixture = await StreamFixture.start(options);
+    ({ api, url } = fixture);
   }
+  const submit: StreamFixture['submit'] = (count, more, through) => fixture.submit(count, more, through);
+  const open: StreamFixture['open'] = (groupId, query, headers) => fixture.open(groupId, query, headers);
+  const claimAll = (): Promise<ClaimedTask[]> => fixture.claimAll();
 
-  async function submit(count: number, more: Record<string, unknown> = {}, through = api): Promise<string> {
-    const payloads = Array<string>(count).fill(PAYLOAD);
-    const { status, body, text } = await through.post('/tasks', { function_id: functionId, payloads, ...more });
-    expect(status, text).to.equal(200);
-    return String(body['group_id']);
-  }
-
-  async function open(groupId: string, query = '', headers: Record<string, string> = {}): Promise<ResultReader> {
-    const reader = await ResultReader.open(`${url}/groups/${groupId}/results${query}`, headers);
-    readers.push(reader);
-    return reader;
-  }
-
-  async function claimAll(): Promise<ClaimedTask[]> {
-    const all: ClaimedTask[] = [];
-    for (let some = await api.claim(); some.length > 0; some = await api.claim()) all.push(...some);
-    return all;
-  }
-
-  const range = (count: number) => [...Array(count).keys()];
-  const sorted = (indexes: number[]) => indexes.toSorted((a, b) => a - b);
-
-  afterEach(async () => {
-    for (const reader of readers) reader.disconnect();
-    readers = [];
-    await api.stop();
-  });
+  afterEach(() => fixture.stop());
 
   it('send each result as its task ends, and end with the last one', async () => {
     await start();
@@ -85,9 +59,10 @@ describe('streams of results', () => {
     const { group_id } = (await api.post('/groups')).body as { group_id: string };
     const reader = await open(group_id, '?follow=1');
     let reads = 0;
-    const { readStatuses, readOutcomesUpTo } = api.store;
-    api.store.readStatuses = (ids) => (reads++, readStatuses.call(api.store, ids));
-    api.store.readOutcomesUpTo = (ids, bytes) => (reads++, readOutcomesUpTo.call(api.store, ids, bytes));
+    const readStatuses = api.store.readStatuses.bind(api.store);
+    const readOutcomesUpTo = api.store.readOutcomesUpTo.bind(api.store);
+    api.store.readStatuses = (ids) => (reads++, readStatuses(ids));
+    api.store.readOutcomesUpTo = (ids, bytes) => (reads++, readOutcomesUpTo(ids, bytes));
     for (let request = 0; request < 4; request++) {
       await submit(500, { group_id, final: request === 3 });
       await api.finish(await api.claim());
@@ -221,7 +196,7 @@ describe('streams of results', () => {
         const base = attempt % 2 === 0 ? url : otherUrl;
         const have = ranges(results);
         const reader = await ResultReader.open(`${base}/groups/${groupId}/results`, {}, { have });
-        readers.push(reader);
+        fixture.keep(reader);
         const enough = 200 + 37 * attempt;
         await reader.until(() => reader.closed || reader.lines.length >= enough);
         reader.disconnect();
@@ -317,84 +292,6 @@ describe('streams of results', () => {
     const reader = await open(groupId);
     await reader.until(() => reader.closed);
     expect(reader.lines[1]).to.deep.equal({ index: 1, task_id: UNKNOWN_ID, status: 'UNKNOWN', result: '' });
-  });
-
-  describe('for browsers', () => {
-    const SSE = { accept: 'text/event-stream' };
-
-    it('are events whose ids are the cursor', async () => {
-      await start();
-      const groupId = await submit(5);
-      const tasks = await claimAll();
-      const reader = await open(groupId, '', SSE);
-      expect(reader.response.headers['content-type']).to.equal('text/event-stream');
-      await api.finish([tasks[0]!, tasks[1]!, tasks[4]!]);
-      await reader.until(() => reader.lines.length === 3);
-      expect(reader.lastEventId).to.equal('0-1,4');
-      reader.disconnect();
-
-      const resumed = await open(groupId, '', { ...SSE, 'last-event-id': reader.lastEventId! });
-      await api.finish(tasks.slice(2, 4));
-      await resumed.until(() => resumed.closed);
-      expect(resumed.indexes).to.deep.equal([2, 3]);
-      expect(resumed.lastEventId).to.equal('0-4');
-      // A browser would connect again and again: 204 tells it to stop.
-      const over = await open(groupId, '', { ...SSE, 'last-event-id': '0-4' });
-      expect(over.response.statusCode).to.equal(204);
-    });
-
-    it('have cursors that fit into a header, however tasks end', async () => {
-      await start();
-      const groupId = await submit(5000);
-      const tasks = await claimAll();
-      const reader = await open(groupId, '', SSE);
-      await api.finish(tasks.filter((_, index) => index % 2 === 1));
-      await reader.until(() => reader.lines.length === 2500);
-      reader.disconnect();
-      expect(reader.lastEventId!.length).to.be.within(5900, 6000);
-      const resumed = await open(groupId, '', { ...SSE, 'last-event-id': reader.lastEventId! });
-      await api.finish(tasks.filter((_, index) => index % 2 === 0));
-      await resumed.until(() => resumed.closed);
-      expect(new Set([...reader.indexes, ...resumed.indexes]).size).to.equal(5000);
-    });
-  });
-
-  it('are frames of MessagePack when asked', async () => {
-    await start({ streamHeartbeatMs: 50 });
-    const groupId = await submit(300);
-    const tasks = await claimAll();
-    const reader = await open(groupId, '?have=299', { accept: 'application/x-msgpack-stream' });
-    await api.finish(tasks.slice(0, 150));
-    await reader.until(() => reader.heartbeats.length > 0);
-    for (const task of tasks.slice(150)) await api.settle(task);
-    for (const { taskId } of tasks.slice(150)) api.settled.onSettled([{ taskId, state: 'completed' }]);
-    await reader.until(() => reader.closed);
-    expect(sorted(reader.indexes)).to.deep.equal(range(299));
-    expect(reader.lines[0]).to.deep.equal({
-      index: 0,
-      task_id: tasks[0]!.taskId,
-      status: 'COMPLETED',
-      result: PICKLE.toString('base64'),
-    });
-    expect(reader.end).to.include({ reason: 'complete', cursor: '0-299', delivered: 300 });
-  });
-
-  it('are what POST /results answers with when asked', async () => {
-    await start();
-    await submit(3);
-    const tasks = await claimAll();
-    const task_ids = [UNKNOWN_ID, ...tasks.map(({ taskId }) => taskId), tasks[0]!.taskId];
-    const reader = await ResultReader.open(
-      `${url}/results`,
-      { accept: 'application/x-ndjson' },
-      { task_ids, wait: 30 },
-    );
-    readers.push(reader);
-    await api.finish(tasks.toReversed());
-    await reader.until(() => reader.closed);
-    expect(sorted(reader.indexes)).to.deep.equal(range(5));
-    expect(reader.lines[0]).to.include({ index: 0, status: 'UNKNOWN' });
-    expect(reader.end).to.include({ reason: 'complete' });
   });
 
   it('are refused with words', async () => {

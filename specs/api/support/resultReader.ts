@@ -82,11 +82,15 @@ export class ResultReader {
   }
 
   private event(text: string): void {
-    const fields = Object.fromEntries(text.split('\n').map((line) => /^(\w+): ?(.*)$/.exec(line)!.slice(1, 3)));
-    const data = JSON.parse(fields['data'] as string) as object;
-    if (fields['id'] !== undefined) this.lastEventId = fields['id'] as string;
-    if (fields['event'] === 'results') for (const one of data as object[]) this.object(one);
-    else this.object({ [fields['event'] as string]: data });
+    const fields = new Map(
+      text.split('\n').map((line) => /^(\w+): ?(.*)$/.exec(line)!.slice(1, 3) as [string, string]),
+    );
+    const data = JSON.parse(fields.get('data')!) as object;
+    const id = fields.get('id');
+    if (id !== undefined) this.lastEventId = id;
+    const event = fields.get('event')!;
+    if (event === 'results') for (const one of data as object[]) this.object(one);
+    else this.object({ [event]: data });
   }
 
   private frames(): void {
