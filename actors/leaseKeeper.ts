@@ -61,9 +61,9 @@ export class LeaseKeeper {
   private fenceItself(): void {
     const oldest = this.deps.clock.now() - this.leaseMs;
     const overdue = this.collectDue().some(({ task }) => task.renewedAtMs < oldest);
-    if (!overdue || this.isCutOff) return;
-    this.isCutOff = true;
-    this.deps.cutOff();
+    if (overdue && !this.isCutOff) this.deps.cutOff();
+    // Not so any more when all that was overdue is gone: the next outage may come before anything is renewed.
+    this.isCutOff = overdue;
   }
 
   private collectDue(): { worker: WorkerConnection; task: InFlight }[] {

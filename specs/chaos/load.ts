@@ -15,6 +15,9 @@ const MAX_ASKED = 500;
 const MAX_ATTEMPTS = 50;
 const FINAL = ['COMPLETED', 'FAILED', 'CANCELLED'];
 
+/** Calls an API. */
+export type Caller = (...call: Parameters<SpecPlatform['call']>) => ReturnType<SpecPlatform['call']>;
+
 /** A task that the API has accepted, and what its client has seen of it. */
 export interface Accepted {
   readonly id: string;
@@ -33,6 +36,8 @@ export class Load {
   readonly accepted: Accepted[] = [];
   /** Calls that were refused or got no answer. */
   unanswered = 0;
+  /** The platform's own API. */
+  readonly api: Caller = (...call) => this.platform.call(...call);
   readonly #unfinished = new Map<string, Accepted>();
   #numbers = 0;
   #submitting = false;
@@ -43,7 +48,7 @@ export class Load {
   constructor(
     private readonly platform: SpecPlatform,
     private readonly workload: Workload,
-    private readonly functions: Readonly<Record<Accepted['kind'], string>>,
+    readonly functions: Readonly<Record<Accepted['kind'], string>>,
     private readonly scale = 1,
   ) {
     this.#collector = this.#collect();
@@ -65,8 +70,11 @@ export class Load {
     await this.#submitter;
   }
 
-  /** One request with tasks of the given duration. Returns how many were accepted: all or, when the answer is not 200, none. */
-  async submit(count: number, seconds?: number, kind: Accepted['kind'] = 'good'): Promise<number> {
+  /**
+   * One request with tasks of the given duration, to the platform's API unless to another. Returns how many were accepted: all or,
+   * when the answer is not 200, none.
+   */
+  async submit(count: number, seconds?: number, kind: Accepted['kind'] = 'good', api = this.api): Promise<number> {
     const calls = Array.from({ length: count }, (): [number, number] => {
       const number = this.#numbers++;
       return [number, seconds ?? SECONDS[number % SECONDS.length]! * this.scale];
@@ -74,7 +82,7 @@ export class Load {
     const payloads = await this.workload.arguments(calls);
     const attempts = kind === 'good' ? MAX_ATTEMPTS : 3;
     const body = { function_id: this.functions[kind], payloads, max_attempts: attempts };
-    const answer = (await this.#call('/tasks', body)) as { task_ids: string[] } | undefined;
+    const answer = (await this.#call('/tasks', body, api)) as { task_ids: string[] } | undefined;
     if (answer === undefined) {
       this.unanswered++;
       return 0;
@@ -139,9 +147,9 @@ export class Load {
     }
   }
 
-  async #call(path: string, body: unknown): Promise<unknown> {
+  async #call(path: string, body: unknown, api = this.api): Promise<unknown> {
     try {
-      const { status, body: answer } = await this.platform.call('POST', path, body);
+      const { status, body: answer } = await api('POST', path, body);
       return status === 200 ? answer : undefined;
     } catch {
       return undefined; // The API is away.

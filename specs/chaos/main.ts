@@ -2,7 +2,7 @@ import { cpus, release, totalmem, userInfo } from 'node:os';
 import { FAULTS } from './faultList.js';
 import { headerLine, rowLines } from './report.js';
 import { runFault } from './runFault.js';
-import type { Row } from './row.js';
+import type { Row } from './fault.js';
 import { SETTINGS } from './settings.js';
 import { randomKiller } from './randomKiller.js';
 

@@ -1,4 +1,4 @@
-import type { Row } from './row.js';
+import type { Row } from './fault.js';
 
 const COLUMNS: readonly [title: string, width: number, of: (row: Row) => string | number][] = [
   ['accepted', 9, (row) => row.accepted],

@@ -1,31 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SpecPlatform } from '../support/platform.js';
 import type { Accepted } from './load.js';
-import type { Fault } from './fault.js';
+import type { Fault, Row } from './fault.js';
 import type { Scene } from './scene.js';
 import { PATIENCE_MS, RECOVERY_MS } from './settings.js';
-
-/** What one fault did, counted. */
-export interface Row {
-  fault: string;
-  accepted: number;
-  completed: number;
-  /** Accepted and unknown, or not ended, or without their right end. */
-  lost: number;
-  /** Ended with a value other than the function's, with that of an attempt which had lost its fence, or with more than one end. */
-  wrong: number;
-  /** Mean and most starts of a task. */
-  starts: string;
-  /** Results refused because the attempt was no longer its worker's, and repeated ones acknowledged again. */
-  stale: number;
-  duplicate: number;
-  recoveryMs: number;
-  orphans: number;
-  /** What is not as it must be; empty when all is. */
-  violations: string[];
-  /** Why it was not tried. */
-  skipped?: string;
-}
 
 const TERMINAL = ['completed', 'failed', 'cancelled'];
 /** Requests at once when the stories are read. */

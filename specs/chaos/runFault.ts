@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Fault } from './fault.js';
-import { finish, judge, type Row, skippedRow } from './row.js';
+import type { Fault, Row } from './fault.js';
+import { finish, judge, skippedRow } from './row.js';
 import { Scene } from './scene.js';
 import { PATIENCE_MS } from './settings.js';
 
@@ -38,5 +38,7 @@ async function underLoad(fault: Fault, scene: Scene): Promise<Row> {
   if (fault.ownLoad !== true) await sleep(AFTERWARDS_MS);
   await scene.load.pause();
   await scene.load.ended(PATIENCE_MS);
-  return judge(fault, scene, healedAtMs);
+  const row = await judge(fault, scene, healedAtMs);
+  row.violations.push(...((await fault.verify?.(scene, row)) ?? []));
+  return row;
 }

@@ -30,6 +30,11 @@ export function cpuMs(pid: number): number {
   return (((statField(pid, 11) ?? 0) + (statField(pid, 12) ?? 0)) * 1000) / TICKS_PER_SECOND;
 }
 
+/** Memory of it that is in RAM, shared pages included. */
+export function residentMiB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(procFile(pid, 'status'))?.[1] ?? 0) / 1024;
+}
+
 /** Living processes that have `mark` (`NAME=value`) in their environment, whoever has adopted them meanwhile. */
 export function markedProcesses(mark: string): number[] {
   return allProcesses().filter((pid) => pid !== process.pid && isAlive(pid) && procFile(pid, 'environ').includes(mark));

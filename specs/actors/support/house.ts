@@ -7,7 +7,7 @@ import { DISPATCHER, type Bus } from '../../../bus/bus.js';
 import { CONTROL_TOPICS, type ControlMessage } from '../../../bus/controlMessages.js';
 import { MemoryHub } from '../../../bus/memoryBus.js';
 import type { DispatcherMessage, WorkerMessage } from '../../../bus/messages.js';
-import type { NewTask, TaskState } from '../../../bus/taskStore.js';
+import type { NewTask, TaskState, TaskStore } from '../../../bus/taskStore.js';
 import { recordTransitions } from '../../lifecycles/support/transitions.js';
 import { newTask, StoreFixture } from '../../store/support/storeFixture.js';
 import { until } from '../../store/support/until.js';
@@ -69,7 +69,8 @@ export class House {
     this.control.endpoint<ControlMessage, ControlMessage>('somebody').send(event.type, event);
   }
 
-  startDispatcher(url = 'one'): HouseDispatcher {
+  /** `store`: as this dispatcher sees it. */
+  startDispatcher(url = 'one', store: TaskStore = this.fixture.store): HouseDispatcher {
     const workers = this.wire(url).endpoint<WorkerMessage, DispatcherMessage>(DISPATCHER);
     const control = this.control.endpoint<ControlMessage, ControlMessage>(`dispatcher-${randomUUID()}`, CONTROL_TOPICS);
     const dispatcher = new Dispatcher(
@@ -83,7 +84,7 @@ export class House {
         functionCacheBytes: 1_000_000,
       },
       {
-        store: this.fixture.store,
+        store,
         workers,
         control,
         clock: systemClock,

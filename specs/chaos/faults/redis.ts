@@ -59,6 +59,7 @@ export const REDIS_FAULTS: Fault[] = [
   submissionFault('always', 0, 'within the lease'),
   submissionFault('always', LEASE_MS + 1_500, 'after the lease'),
   submissionFault('everysec', 0, 'within the lease'),
+  submissionFault('everysec', LEASE_MS + 1_500, 'after the lease'),
   {
     name: 'Redis SIGKILL at work, back after the lease',
     startsOnce: true,

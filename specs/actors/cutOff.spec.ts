@@ -1,0 +1,256 @@
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LeaseKeeper } from '../../actors/leaseKeeper.js';
+import { Releaser } from '../../actors/releaser.js';
+import { systemClock } from '../../actors/clock.js';
+import { PlatformError } from '../../bus/errors.js';
+import type { TaskRef } from '../../bus/messages.js';
+import type { InFlight, WorkerConnection } from '../../actors/workerConnection.js';
+import { until } from '../store/support/until.js';
+import { HEARTBEAT_MS, type HouseDispatcher, type HouseWorker, useHouse } from './support/house.js';
+import { unreachableStore, type UnreachableStore } from './support/unreachableStore.js';
+
+const LEASE_MS = 900;
+/** Before the outage the leases may have been written so long ago. */
+const RENEWED_EVERY_MS = LEASE_MS / 3 + 2 * HEARTBEAT_MS;
+
+interface Outage {
+  sight: UnreachableStore;
+  one: HouseDispatcher;
+  worker: HouseWorker;
+  /** What the worker runs, and what waits behind it. */
+  running: string;
+  waiting: string[];
+  /** Of calls before the outage. */
+  earlier: number;
+}
+
+describe('a dispatcher whose store is out of reach', () => {
+  const house = useHouse(LEASE_MS);
+
+  /** A worker of one slot runs a task and has three more that wait; then its dispatcher loses sight of the store. */
+  async function outage(): Promise<Outage> {
+    const sight = unreachableStore(house().fixture.store);
+    const one = house().startDispatcher('one', sight.store);
+    const worker = await house().startWorker({ slots: 1 });
+    // Short tasks are given ahead of time.
+    await house().become('completed', await house().submit('echo', 20));
+    const ids = await house().submit('hang', 4);
+    await until(() => worker.pool.load().running === 1 && worker.pool.load().queued === 3);
+    const running = ids.find((id) => worker.pool.isRunning(id))!;
+    sight.releases.length = 0;
+    sight.away = true;
+    return {
+      ...{ sight, one, worker, running },
+      waiting: ids.filter((id) => id !== running),
+      earlier: worker.pool.starts.length - 1,
+    };
+  }
+
+  const takenBack = ({ worker }: Outage): Promise<unknown> => until(() => worker.pool.load().queued === 0);
+  const attempt = async (taskId: string): Promise<number> => (await house().fixture.store.readTask(taskId))!.attempt;
+  const startsOf = ({ pool }: HouseWorker, taskId: string): number =>
+    pool.starts.filter((start) => start.taskId === taskId).length;
+
+  it('for less than a lease takes nothing back', async () => {
+    const { worker, sight } = await outage();
+    await sleep(LEASE_MS - RENEWED_EVERY_MS - 100);
+    expect(worker.pool.load()).to.deep.equal({ running: 1, queued: 3 });
+    sight.away = false;
+    await sleep(LEASE_MS);
+    expect(worker.pool.load()).to.deep.equal({ running: 1, queued: 3 });
+  });
+
+  it('for a lease takes back what has not started; what runs goes on, and its result is recorded', async () => {
+    const scene = await outage();
+    const { worker, running, waiting, sight } = scene;
+    const sinceMs = performance.now();
+    await takenBack(scene);
+    expect(performance.now() - sinceMs).to.be.greaterThan(LEASE_MS - RENEWED_EVERY_MS - 100);
+    expect(worker.pool.isRunning(running)).to.equal(true);
+    expect(worker.pool.aborted).to.deep.equal([]);
+    worker.pool.finish(running);
+    await sleep(3 * HEARTBEAT_MS);
+    expect(worker.pool.starts).to.have.length(scene.earlier + 1);
+
+    sight.away = false;
+    await house().become('completed', [running]);
+    await until(async () => {
+      worker.pool.finish();
+      return (await house().states(waiting)).every((state) => state === 'completed');
+    });
+    for (const taskId of [running, ...waiting]) {
+      expect(await attempt(taskId)).to.equal(1);
+      expect(startsOf(worker, taskId)).to.equal(1);
+    }
+    for (const taskId of waiting) {
+      expect(await house().story(taskId)).to.deep.equal([
+        'task.submitted',
+        'task.claimed',
+        'task.released',
+        'task.claimed',
+        'task.succeeded',
+      ]);
+    }
+  });
+
+  it('gives them back once when it reaches the store again, however often it has tried and been told', async () => {
+    const scene = await outage();
+    await takenBack(scene);
+    // The worker repeats what is not acknowledged, and each try of the dispatcher fails.
+    await until(() => scene.sight.failed.filter((name) => name === 'release').length >= 3);
+    await scene.worker.supervisor.drain(0);
+    scene.sight.away = false;
+    await house().become('queued', scene.waiting);
+    await until(() => scene.sight.releases.length > 0);
+    await sleep(5 * HEARTBEAT_MS);
+    const released = scene.sight.releases.flatMap(({ tasks }) => tasks.map(({ taskId }) => taskId));
+    expect(released.filter((id) => scene.waiting.includes(id))).to.have.members(scene.waiting);
+    for (const taskId of scene.waiting) expect(await attempt(taskId)).to.equal(0);
+  });
+
+  it('is refused what another one has taken meanwhile: nothing of it runs twice', async () => {
+    const scene = await outage();
+    const { worker, running, waiting, sight } = scene;
+    await takenBack(scene);
+    house().startMonitor();
+    house().startDispatcher('two');
+    const other = await house().startWorker({ slots: 4, urls: ['two'] });
+    await until(() => other.pool.load().running === 4);
+    // It ran on here, and has been taken away: the second run is the one that counts.
+    worker.pool.finish(running);
+
+    sight.away = false;
+    await until(() => sight.releases.length > 0 && worker.supervisor.holding === 0);
+    expect(sight.releases.flatMap(({ released }) => released)).to.deep.equal([false, false, false]);
+    expect(await house().states([running, ...waiting])).to.deep.equal(Array(4).fill('running'));
+    other.pool.finish();
+    await house().become('completed', [running, ...waiting]);
+    for (const taskId of waiting) {
+      expect([startsOf(worker, taskId), startsOf(other, taskId)]).to.deep.equal([0, 1]);
+      expect(await attempt(taskId)).to.equal(2);
+    }
+    expect([startsOf(worker, running), startsOf(other, running)]).to.deep.equal([1, 1]);
+    expect((await house().story(running)).filter((event) => event === 'task.succeeded')).to.have.length(1);
+  });
+
+  it('takes back again in the next outage, also when no lease was renewed in between', async () => {
+    const scene = await outage();
+    const { worker, running, waiting, sight } = scene;
+    await takenBack(scene);
+    worker.pool.finish(running);
+    sight.away = false;
+    await house().become('completed', [running]);
+    await until(() => worker.pool.load().running === 1 && worker.pool.load().queued === 2);
+    sight.away = true;
+    await takenBack(scene);
+    expect(worker.pool.load().running).to.equal(1);
+    expect(waiting.filter((id) => startsOf(worker, id) > 0)).to.have.length(1);
+  });
+});
+
+describe('LeaseKeeper', () => {
+  it('tells once that it is cut off, a lease after the last renewal, and again only after it was not', async () => {
+    let now = 0;
+    let away = false;
+    const told: number[] = [];
+    const task = { taskId: 'a', fence: '1:x', sentAtMs: 0, renewedAtMs: 0 } as InFlight;
+    const worker: unknown = { name: 'w', inFlightTasks: new Map([['a', task]]) };
+    const keeper = new LeaseKeeper(
+      3_000,
+      { all: () => [worker as WorkerConnection] },
+      {
+        store: {
+          renew: (tasks) => (away ? Promise.reject(new Error('away')) : Promise.resolve(tasks.map(() => true))),
+        },
+        clock: { ...systemClock, now: () => now },
+        refused: () => undefined,
+        cutOff: () => told.push(now),
+        onError: () => undefined,
+      },
+    );
+    const beatUntil = async (endMs: number): Promise<void> => {
+      for (; now < endMs; now += 500) await keeper.renewDue();
+    };
+    await beatUntil(2_000);
+    away = true;
+    const renewedAtMs = task.renewedAtMs;
+    await beatUntil(20_000);
+    expect(told).to.deep.equal([renewedAtMs + 3_500]);
+    away = false;
+    await beatUntil(21_000);
+    away = true;
+    await beatUntil(40_000);
+    expect(told).to.deep.equal([renewedAtMs + 3_500, task.renewedAtMs + 3_500]);
+  });
+});
+
+describe('Releaser', () => {
+  const ref = (taskId: string): TaskRef => ({ taskId, fence: `1:${taskId}` });
+
+  function setUp() {
+    const calls: string[][] = [];
+    const acknowledged: [string, string[]][] = [];
+    const errors: unknown[] = [];
+    const state = { failure: undefined as Error | undefined, released: 0 };
+    const releaser = new Releaser({
+      store: {
+        release: (tasks) => {
+          calls.push(tasks.map(({ taskId }) => taskId));
+          return state.failure ? Promise.reject(state.failure) : Promise.resolve(tasks.map(() => true));
+        },
+      },
+      // Its patience is not the spec's.
+      clock: { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 5) },
+      transition: () => undefined,
+      acknowledge: (worker, tasks) => acknowledged.push([worker, tasks.map(({ taskId }) => taskId)]),
+      onReleased: (count) => (state.released += count),
+      onError: (error) => errors.push(error),
+    });
+    return { releaser, calls, acknowledged, errors, state };
+  }
+  const away = new PlatformError('STORE_UNAVAILABLE', 'Redis: away');
+
+  it('tries again while the store is away, and sends and acknowledges each attempt once', async () => {
+    const { releaser, calls, acknowledged, errors, state } = setUp();
+    state.failure = away;
+    releaser.push('w', [ref('a'), ref('b')]);
+    await until(() => calls.length >= 3);
+    releaser.push('w', [ref('a'), ref('b')]);
+    releaser.push('v', [ref('c')]);
+    await until(() => calls.length >= 6);
+    expect(acknowledged).to.deep.equal([]);
+    state.failure = undefined;
+    calls.length = 0;
+    await releaser.idle();
+    expect(calls).to.deep.equal([['a', 'b'], ['c']]);
+    expect(acknowledged).to.deep.equal([
+      ['w', ['a', 'b']],
+      ['v', ['c']],
+    ]);
+    expect([state.released, errors]).to.deep.equal([3, []]);
+  });
+
+  it('asks anew for what is pushed after it was acknowledged: the acknowledgement was lost', async () => {
+    const { releaser, calls, acknowledged } = setUp();
+    for (let time = 0; time < 2; time++) {
+      releaser.push('w', [ref('a')]);
+      await releaser.idle();
+    }
+    expect([calls.length, acknowledged.length]).to.deep.equal([2, 2]);
+  });
+
+  it('gives up when it is closed during an outage, and at once on an error that is not one, and goes on', async () => {
+    const { releaser, calls, acknowledged, errors, state } = setUp();
+    state.failure = new Error('a fault of ours');
+    releaser.push('w', [ref('a')]);
+    await releaser.idle();
+    expect([calls.length, errors.length]).to.deep.equal([1, 1]);
+    state.failure = away;
+    releaser.push('w', [ref('b')]);
+    await until(() => calls.length >= 3);
+    releaser.close();
+    await releaser.idle();
+    expect([errors.length, acknowledged.length]).to.deep.equal([2, 0]);
+  });
+});
