@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage simulate chaos diagrams diagrams-check format clean distclean
+.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -62,6 +62,15 @@ simulate: setup ## Simulate the platform from seeds: SEEDS=1000 [SEED=1] [BREAK=
 chaos: setup ## Kill, stop and starve real processes and count what is lost: [SEED=1] [MINUTES=1] [ONLY=fault]
 	exec node --enable-source-maps dist/specs/chaos/main.js $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(ONLY),--only $(ONLY))
+
+bench: setup ## Measure throughput, latency, cost; print the targets beside the figures (under 10 minutes)
+	exec node --enable-source-maps dist/bench/main.js $(BENCH)
+
+bench-peers: setup ## Put the same questions to Celery, Dask, Parsl, RQ and others, installed under .platform/
+	exec node --enable-source-maps dist/bench/peers.js $(BENCH)
+
+bench-scaling: setup ## The weak scaling study: 1 to 8 workers, all modes, with plots
+	exec node --enable-source-maps dist/bench/scaling.js $(BENCH)
 
 diagrams: setup ## Draw the state machines into ARCHITECTURE.md
 	exec node dist/cli/diagrams.js

@@ -1,0 +1,63 @@
+import { HttpConnection } from './httpConnection.js';
+
+const WAIT_SECONDS = 30;
+const TASK_ID = /"task_id":"([^"]+)"/;
+
+/** One task as a course client runs it: POST /execute_function, then GET /result/{id} that waits. @throws unless it COMPLETED */
+export async function runOne(connection: HttpConnection, body: string): Promise<void> {
+  const submitted = await connection.post('/execute_function', body);
+  const taskId = TASK_ID.exec(submitted.toString('latin1'))?.[1] ?? '';
+  const answer = await connection.get(`/result/${taskId}?wait=${WAIT_SECONDS}`);
+  if (!answer.includes('"COMPLETED"')) throw new Error(`task ${taskId}: ${answer.toString('utf8', 0, 300)}`);
+}
+
+export interface SingleSubmits {
+  /** Tasks per second. */
+  readonly rate: number;
+  readonly tripsMs: readonly number[];
+}
+
+/** `connections` clients, each of which submits its next task when it has the result of the last, for `seconds`. */
+export async function singleSubmits(
+  apiUrl: string,
+  options: { functionId: string; payload: string; connections: number; seconds: number },
+): Promise<SingleSubmits> {
+  const body = JSON.stringify({ function_id: options.functionId, payload: options.payload });
+  const connections = await Promise.all(Array.from({ length: options.connections }, () => HttpConnection.open(apiUrl)));
+  const tripsMs: number[] = [];
+  const beganAt = performance.now();
+  const deadline = beganAt + options.seconds * 1000;
+  try {
+    await Promise.all(
+      connections.map(async (connection) => {
+        for (let begin = performance.now(); begin < deadline; begin = performance.now()) {
+          await runOne(connection, body);
+          tripsMs.push(performance.now() - begin);
+        }
+      }),
+    );
+    return { rate: (tripsMs.length / (performance.now() - beganAt)) * 1000, tripsMs };
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+/** Round trips one after the other over one connection, ms each. */
+export async function roundTrips(
+  apiUrl: string,
+  options: { functionId: string; payload: string; count: number },
+): Promise<number[]> {
+  const body = JSON.stringify({ function_id: options.functionId, payload: options.payload });
+  const connection = await HttpConnection.open(apiUrl);
+  try {
+    const tripsMs: number[] = [];
+    for (let trip = 0; trip < options.count; trip++) {
+      const begin = performance.now();
+      await runOne(connection, body);
+      tripsMs.push(performance.now() - begin);
+    }
+    return tripsMs;
+  } finally {
+    connection.close();
+  }
+}

@@ -1,0 +1,117 @@
+import { delimiter, dirname, join } from 'node:path';
+import { startRedis } from '../../specs/support/servers.js';
+import { PYTHON_SCRIPTS } from '../support/bed.js';
+import { CpuMeter, processTree } from '../support/processes.js';
+import { Program } from '../support/program.js';
+import { throughputOf } from '../support/question.js';
+import { type Pace, rounds, scaled, tasksFor } from '../support/rounds.js';
+import { median, percentile } from '../support/statistics.js';
+import { PEER_PYTHON } from './installation.js';
+import type { Peer } from './peerList.js';
+
+const BUDGET_SECONDS = 25;
+const FIRST_TASKS = 100;
+const TRIPS = 200;
+const NAPS = 200;
+const NAP_SECONDS = 0.01;
+const SLOTS = 2;
+const LARGE_SECONDS = 1.5;
+const SIZE = 1024 * 1024;
+
+/** Peers start programs of their own by name, and those import our scripts. */
+const SEARCH_PATHS = {
+  PATH: [dirname(PEER_PYTHON), process.env['PATH']].join(delimiter),
+  PYTHONPATH: [PYTHON_SCRIPTS, join(PYTHON_SCRIPTS, 'peers')].join(delimiter),
+};
+
+/** Rates by round; what a system could not do is NaN. */
+export interface PeerFigures {
+  readonly rates: readonly number[];
+  /** Our Python client's, each measured right before the peer's. */
+  readonly ownRates: readonly number[];
+  readonly cpuUs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly efficiency: number;
+  readonly largeRate: number;
+  /** What went wrong, in the peer's words. */
+  readonly faults: readonly string[];
+}
+
+/** Starts a peer, puts the questions to it and to our platform in turns, and stops it. @throws when it does not start */
+export async function measurePeer(peer: Peer, own: Program, pace: Pace): Promise<PeerFigures> {
+  const redis = peer.needsRedis ? await startRedis() : undefined;
+  try {
+    const [command = '', ...args] = peer.command;
+    const program = await Program.start({
+      ...{ command, args, ...(peer.cwd === undefined ? {} : { cwd: peer.cwd }) },
+      env: { ...peer.env, ...SEARCH_PATHS, PEER_REDIS_URL: redis?.url },
+    });
+    try {
+      return await ask(program, redis?.pid, own, pace);
+    } finally {
+      await program.stop();
+    }
+  } finally {
+    await redis?.stop();
+  }
+}
+
+async function ask(program: Program, redisPid: number | undefined, own: Program, pace: Pace): Promise<PeerFigures> {
+  const faults: string[] = [];
+  const attempt = async <Value>(what: string, run: () => Promise<Value>): Promise<Value | undefined> => {
+    try {
+      return await run();
+    } catch (error) {
+      faults.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    }
+  };
+  const throughput = await attempt('throughput', () => compare(program, redisPid, own, pace));
+  const { p50Ms, p99Ms } = (await attempt('round trips', () => trips(program, pace))) ?? { p50Ms: NaN, p99Ms: NaN };
+  const efficiency = (await attempt('sleeps', () => napEfficiency(program, pace))) ?? NaN;
+  const largeRate = (await attempt('1 MiB', () => largeRateOf(program, pace))) ?? NaN;
+  return { ...(throughput ?? { rates: [], ownRates: [], cpuUs: NaN }), p50Ms, p99Ms, efficiency, largeRate, faults };
+}
+
+async function compare(program: Program, redisPid: number | undefined, own: Program, pace: Pace) {
+  const { rate } = await throughputOf(program, scaled(FIRST_TASKS * 5, pace, FIRST_TASKS));
+  const tasks = tasksFor(rate, pace.secondsPerMeasurement, FIRST_TASKS);
+  const ownTasks = tasksFor((await throughputOf(own, 2_000)).rate, pace.secondsPerMeasurement);
+  const rates: number[] = [];
+  const ownRates: number[] = [];
+  let cpuMs = 0;
+  await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+    ownRates.push((await throughputOf(own, ownTasks)).rate);
+    const pids = [...processTree(program.pid), ...(redisPid === undefined ? [] : [redisPid])];
+    const meter = new CpuMeter(new Map([['all', pids]]));
+    rates.push((await throughputOf(program, tasks)).rate);
+    cpuMs += meter.spentMs().get('all') ?? 0;
+  });
+  return { rates, ownRates, cpuUs: (cpuMs * 1000) / (tasks * rates.length) };
+}
+
+/** Also put to our own client, so that both figures are of one run. */
+export async function trips(program: Program, pace: Pace): Promise<{ p50Ms: number; p99Ms: number }> {
+  const count = scaled(TRIPS, pace, 30);
+  const p50: number[] = [];
+  const p99: number[] = [];
+  await rounds(Math.min(3, pace.rounds), 10, async () => {
+    const tripsMs = (await program.ask<number[]>({ ask: 'round_trip', count })).map((seconds) => seconds * 1000);
+    p50.push(percentile(tripsMs, 50));
+    p99.push(percentile(tripsMs, 99));
+  });
+  return { p50Ms: median(p50), p99Ms: median(p99) };
+}
+
+export async function napEfficiency(program: Program, pace: Pace): Promise<number> {
+  const count = scaled(NAPS, pace, 20);
+  return (count * NAP_SECONDS) / SLOTS / (await program.ask<number>({ ask: 'naps', count, seconds: NAP_SECONDS }));
+}
+
+export async function largeRateOf(program: Program, pace: Pace): Promise<number> {
+  const first = 10;
+  const rate = first / (await program.ask<number>({ ask: 'large', count: first, size: SIZE }));
+  const count = Math.min(300, Math.max(first, Math.round(rate * Math.min(LARGE_SECONDS, pace.secondsPerMeasurement))));
+  return count / (await program.ask<number>({ ask: 'large', count, size: SIZE }));
+}

@@ -1,0 +1,173 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { connectRedis } from '../../bus/redis/connection.js';
+import { shardKeys } from '../../bus/redis/keys.js';
+import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
+import type { ClaimedTask, NewTask, Settlement } from '../../bus/taskStore.js';
+import { type SpecServer, startRedis } from '../../specs/support/servers.js';
+import type { Question } from '../support/question.js';
+import { rounds, scaled } from '../support/rounds.js';
+import { median, medianRatio } from '../support/statistics.js';
+
+const BUDGET_SECONDS = 40;
+const DEEP = 1_000_000;
+const SAMPLE = 50_000;
+/** What one wire of the platform sends at once under load. */
+const BATCH = 256;
+const RESULT_TTL_SECONDS = 3_600;
+/** Redis rewrites its growing append-only file in a process of its own, which would be measured too. */
+const REWRITE_POLL_MS = 200;
+
+const STEPS = ['submit', 'claim', 'settle'] as const;
+type Rates = Record<(typeof STEPS)[number], number[]>;
+
+export const queueDepth: Question = {
+  name: 'queueDepth',
+  title: 'submit, claim and settle with a million tasks queued, against an empty queue',
+  ask: async ({ pace, say }) => {
+    const depth = scaled(DEEP, pace, 10_000);
+    const sample = scaled(SAMPLE, pace, 1_000);
+    const [empty, deep] = await Promise.all([Store.start(), Store.start()]);
+    try {
+      const before = await deep.memoryBytes();
+      say(`queueing ${depth} tasks`);
+      await deep.submit(depth);
+      const bytesPerTask = ((await deep.memoryBytes()) - before) / depth;
+      await deep.quiet();
+
+      const rates: Record<'empty' | 'deep', Rates> = { empty: newRates(), deep: newRates() };
+      await empty.cycle(sample, newRates());
+      await deep.cycle(sample, newRates());
+      const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+        await empty.cycle(sample, rates.empty);
+        await deep.cycle(sample, rates.deep);
+        await deep.quiet();
+      });
+      const expires = await empty.allExpire();
+      const ratio = (step: (typeof STEPS)[number]) => medianRatio(rates.deep[step], rates.empty[step]);
+      return {
+        tables: [
+          {
+            title: `${depth.toLocaleString('en-US')} tasks queued: steps of the task store, tasks/s`,
+            columns: ['', 'empty queue', 'deep queue', 'deep / empty'],
+            rows: STEPS.map((step) => [step, median(rates.empty[step]), median(rates.deep[step]), ratio(step)]),
+            notes: [
+              `${done} rounds of ${sample} tasks in batches of ${BATCH}, by turns on two Redis servers (everysec), one caller`,
+              `${bytesPerTask.toFixed(0)} bytes of Redis memory per small task; finished tasks ${expires ? 'have all' : 'do NOT all have'} a time to live`,
+            ],
+          },
+        ],
+        figures: {
+          'queueDepth.submitRatio': ratio('submit'),
+          'queueDepth.claimRatio': ratio('claim'),
+          'queueDepth.settleRatio': ratio('settle'),
+          'queueDepth.bytesPerTask': bytesPerTask,
+          'queueDepth.finishedExpire': expires ? 1 : 0,
+        },
+      };
+    } finally {
+      await Promise.all([empty.stop(), deep.stop()]);
+    }
+  },
+};
+
+const newRates = (): Rates => ({ submit: [], claim: [], settle: [] });
+
+/** A task store on a Redis of its own. */
+class Store {
+  private lastFinished: string[] = [];
+
+  private constructor(
+    private readonly server: SpecServer,
+    private readonly redis: Redis,
+    private readonly store: RedisTaskStore,
+  ) {}
+
+  static async start(): Promise<Store> {
+    const server = await startRedis();
+    const redis = connectRedis(server.url, { lost: () => undefined, restored: () => undefined });
+    if (redis.status !== 'ready') await new Promise((resolve) => redis.once('ready', resolve));
+    const options = { shards: 1, leaseMs: 60_000, resultTtlSeconds: RESULT_TTL_SECONDS };
+    return new Store(server, redis, new RedisTaskStore(redis, options));
+  }
+
+  async submit(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= BATCH) {
+      await this.store.submit(Array.from({ length: Math.min(BATCH, left) }, newTask));
+    }
+  }
+
+  /** Submits, claims and settles `count` tasks, and adds how many a second each step came to. */
+  async cycle(count: number, rates: Rates): Promise<void> {
+    const claimed: ClaimedTask[] = [];
+    const timed = async (step: keyof Rates, run: () => Promise<void>): Promise<void> => {
+      const begin = performance.now();
+      await run();
+      rates[step].push((count / (performance.now() - begin)) * 1000);
+    };
+    await timed('submit', () => this.submit(count));
+    await timed('claim', async () => {
+      while (claimed.length < count) {
+        const claim = await this.store.claim('bench', Math.min(BATCH, count - claimed.length));
+        claimed.push(...claim.claimed);
+      }
+    });
+    await timed('settle', async () => {
+      for (let from = 0; from < count; from += BATCH) {
+        await this.store.settle(claimed.slice(from, from + BATCH).map(settlement));
+      }
+    });
+    this.lastFinished = claimed.map(({ taskId }) => taskId);
+  }
+
+  async memoryBytes(): Promise<number> {
+    return Number(/used_memory:(\d+)/.exec(await this.redis.info('memory'))?.[1]);
+  }
+
+  /** Waits until Redis does nothing by itself. */
+  async quiet(): Promise<void> {
+    while (/aof_rewrite_in_progress:1|aof_rewrite_scheduled:1/.test(await this.redis.info('persistence'))) {
+      await sleep(REWRITE_POLL_MS);
+    }
+  }
+
+  async allExpire(): Promise<boolean> {
+    const { taskPrefix } = shardKeys(0);
+    const seconds = await Promise.all(this.lastFinished.map((taskId) => this.redis.ttl(taskPrefix + taskId)));
+    return seconds.length > 0 && seconds.every((left) => left > 0 && left <= RESULT_TTL_SECONDS);
+  }
+
+  async stop(): Promise<void> {
+    await this.store.close();
+    await this.server.stop();
+  }
+}
+
+const FUNCTION_ID = randomUUID();
+/** `((5,), {})` */
+const ARGUMENTS = Buffer.from('80049507000000000000004b0585947d94862e', 'hex');
+
+const newTask = (): NewTask => ({
+  taskId: randomUUID(),
+  functionId: FUNCTION_ID,
+  arguments: ARGUMENTS,
+  priority: 'normal',
+  maxAttempts: 3,
+  timeoutMs: 0,
+  delayMs: 0,
+});
+
+const settlement = ({ taskId, fence }: ClaimedTask): Settlement => ({
+  taskId,
+  fence,
+  event: 'task.succeeded',
+  payload: ARGUMENTS,
+  retryDelayMs: 0,
+  worker: 'bench',
+  startedAtMs: Date.now(),
+  runTimeUs: 10,
+  peakMemoryKib: 20_000,
+  output: Buffer.alloc(0),
+  outputTruncated: false,
+});

@@ -1,0 +1,89 @@
+import { MODES } from '../../bus/config.js';
+import { roundTrips as measureTrips } from '../client/singleSubmits.js';
+import { type Bed, withBed } from '../support/bed.js';
+import type { Program } from '../support/program.js';
+import type { Question } from '../support/question.js';
+import { type Pace, rounds, scaled } from '../support/rounds.js';
+import { median, percentile } from '../support/statistics.js';
+import type { Cell } from '../support/table.js';
+
+const BUDGET_SECONDS = 15;
+const TRIPS = 300;
+
+/** Percentiles of every round; the median of the rounds' is told, so that one stall of the machine is no p99. */
+class Trips {
+  private readonly p50: number[] = [];
+  private readonly p95: number[] = [];
+  private readonly p99: number[] = [];
+
+  add(tripsMs: readonly number[]): void {
+    this.p50.push(percentile(tripsMs, 50));
+    this.p95.push(percentile(tripsMs, 95));
+    this.p99.push(percentile(tripsMs, 99));
+  }
+
+  get p50Ms(): number {
+    return median(this.p50);
+  }
+
+  get p99Ms(): number {
+    return median(this.p99);
+  }
+
+  row(name: string): Cell[] {
+    return [name, this.p50Ms, median(this.p95), this.p99Ms];
+  }
+}
+
+export const roundTrips: Question = {
+  name: 'roundTrips',
+  title: 'one task at a time, in each mode',
+  ask: async ({ bed, pool, pace, say }) => {
+    const rows: Cell[][] = [];
+    const figures: Record<string, number> = {};
+    for (const mode of MODES) {
+      say(`round trips in ${mode} mode`);
+      const measure = (of: Bed) => measureMode(of, pace);
+      const { bare, python } = mode === 'push' ? await measure(bed) : await withBed({ mode }, measure);
+      rows.push(bare.row(`${mode}, bare-bones client`), python.row(`${mode}, Python client (http.client)`));
+      figures[`roundTrips.${mode}.p50Ms`] = bare.p50Ms;
+      figures[`roundTrips.${mode}.p99Ms`] = bare.p99Ms;
+      figures[`roundTrips.${mode}.pythonP50Ms`] = python.p50Ms;
+      figures[`roundTrips.${mode}.pythonP99Ms`] = python.p99Ms;
+    }
+    const local = new Trips();
+    await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+      local.add(await pythonTrips(pool, scaled(TRIPS, pace, 50)));
+    });
+    return {
+      tables: [
+        {
+          title: 'One round trip on an idle platform, ms: submit, then wait for the result',
+          columns: ['', 'p50', 'p95', 'p99'],
+          rows: [...rows, local.row('ProcessPoolExecutor(2)')],
+          notes: [
+            `up to ${pace.rounds} rounds of ${scaled(TRIPS, pace, 50)} trips over one connection; medians of the rounds' percentiles`,
+          ],
+        },
+      ],
+      figures,
+    };
+  },
+};
+
+async function measureMode(bed: Bed, pace: Pace): Promise<{ bare: Trips; python: Trips }> {
+  const { platform, functionIds, client } = bed;
+  const payload = (await bed.pickle('5')).toString('base64');
+  const count = scaled(TRIPS, pace, 50);
+  const bareTrips = () => measureTrips(platform.apiUrl, { functionId: functionIds.noop, payload, count });
+  await bareTrips();
+  const trips = { bare: new Trips(), python: new Trips() };
+  await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+    trips.bare.add(await bareTrips());
+    trips.python.add(await pythonTrips(client, count));
+  });
+  return trips;
+}
+
+const pythonTrips = async (program: Program, count: number): Promise<number[]> =>
+  (await program.ask<number[]>({ ask: 'round_trip', count })).map((seconds) => seconds * 1000);
