@@ -67,6 +67,8 @@ export interface Config {
   readonly resultTtlSeconds: number;
   /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
   readonly maxBodyBytes: number;
+  /** `REQUEST_TIMEOUT_MS`: how long an HTTP request may take to arrive whole, headers and body. Default 60000. */
+  readonly requestTimeoutMs: number;
   /** `MAX_RESULT_BYTES`: largest pickled result of a task. Default 64 MiB. */
   readonly maxResultBytes: number;
   /** `MAX_OUTPUT_BYTES`: how much of what a task prints is kept. Default 1 MiB. */
@@ -128,6 +130,7 @@ export function parseConfig(env: Environment): Config {
     shards: integer(env, 'SHARDS', 1, 1, 1024),
     resultTtlSeconds: integer(env, 'RESULT_TTL_SECONDS', 86_400, 1, 10 * 365 * 86_400),
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
+    requestTimeoutMs: integer(env, 'REQUEST_TIMEOUT_MS', 60_000, 100, DAY_MS),
     maxResultBytes: integer(env, 'MAX_RESULT_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     maxOutputBytes: integer(env, 'MAX_OUTPUT_BYTES', MEBIBYTE, 0, 64 * MEBIBYTE),
     shutdownGraceMs: integer(env, 'SHUTDOWN_GRACE_MS', 10_000, 0, DAY_MS),

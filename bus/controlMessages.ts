@@ -22,6 +22,7 @@ export type ComponentKind = 'api' | 'dispatcher' | 'worker' | 'monitor';
 /**
  * Control events on NATS; the topic of each is its type. None is needed for correctness: an event only makes sooner what a look
  * into Redis would find anyway, and a forged one is checked against Redis or one's own eyes before anybody acts on it.
+ * What `tasks.settled` carries of results is believed under the platform's seal alone, see `eventSeal.ts`.
  */
 export type ControlMessage =
   /** Tasks have been queued: dispatchers with free credit claim at once instead of at their next poll. */

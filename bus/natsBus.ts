@@ -1,11 +1,13 @@
-import { connect, Events, type Msg, type NatsConnection } from 'nats';
+import { connect, Events, headers, type Msg, type NatsConnection, type PublishOptions } from 'nats';
 import { type Address, type Bus, type BusStats, newBusStats } from './bus.js';
 import { decodeControl, encodeControl } from './controlCodec.js';
 import type { ControlMessage, ControlTopic } from './controlMessages.js';
+import type { EventSeal } from './eventSeal.js';
 import type { DependencyEvents } from './redis/connection.js';
 
 /** All subjects of the platform begin so, and one NATS can serve others as well. */
 const SUBJECT_PREFIX = 'mpcsfaas.';
+const SEAL_HEADER = 'Seal';
 const RECONNECT_DELAY_MS = 250;
 const CLOSE_TIMEOUT_MS = 1_000;
 
@@ -14,6 +16,8 @@ export interface NatsBusOptions {
   address: Address;
   topics: readonly ControlTopic[];
   events: DependencyEvents;
+  /** Results in events are believed only under this seal; without one all are. */
+  seal?: EventSeal;
   onError: (error: unknown) => void;
 }
 
@@ -48,7 +52,8 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
       return;
     }
     try {
-      this.connection.publish(SUBJECT_PREFIX + topic, encodeControl(this.address, message));
+      const event = encodeControl(this.address, message);
+      this.connection.publish(SUBJECT_PREFIX + topic, event, this.sealed(message, event));
       this.stats.sent++;
     } catch (error) {
       // Larger than the server takes, or the connection is being closed: nothing needs an event to arrive.
@@ -146,10 +151,27 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     }
     this.stats.received++;
     try {
-      this.handler?.(decoded.message, decoded.from);
+      this.handler?.(this.believable(decoded.message, message), decoded.from);
     } catch (error) {
       this.options.onError(error);
     }
+  }
+
+  /** Results alone are believed without a look into Redis; nothing else needs a seal. */
+  private sealed(message: ControlMessage, event: Uint8Array): PublishOptions {
+    const seal = message.type === 'tasks.settled' ? this.options.seal?.of(event) : undefined;
+    if (seal === undefined) return {};
+    const options = { headers: headers() };
+    options.headers.set(SEAL_HEADER, seal);
+    return options;
+  }
+
+  /** A client loads what it is told a function returned. What may be forged is left out of the event, and so read from Redis. */
+  private believable(message: ControlMessage, event: Msg): ControlMessage {
+    const { seal } = this.options;
+    if (message.type !== 'tasks.settled' || !seal) return message;
+    if (seal.isGenuine(event.data, event.headers?.get(SEAL_HEADER) ?? '')) return message;
+    return { type: message.type, tasks: message.tasks.map(({ taskId, state }) => ({ taskId, state })) };
   }
 }
 

@@ -32,6 +32,7 @@ export function runApi(config: Config): Promise<void> {
       isReady: () => ({ redis: !component.isAway('redis'), nats: !component.isAway('nats') }),
       isDraining: () => component.isDraining(),
       version: version(),
+      requestTimeoutMs: config.requestTimeoutMs,
     });
     return listen(component, config, app);
   });

@@ -4,6 +4,7 @@ import type { Actor } from 'xstate';
 import type { Config } from '../bus/config.js';
 import type { ComponentKind, ControlTopic } from '../bus/controlMessages.js';
 import { PlatformError } from '../bus/errors.js';
+import { EventSeal } from '../bus/eventSeal.js';
 import type { GroupStore } from '../bus/groupStore.js';
 import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import { openLog } from '../bus/log.js';
@@ -12,6 +13,7 @@ import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js'
 import { RedisGroupStore } from '../bus/redis/redisGroupStore.js';
 import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
+import { keepSealKey } from '../bus/redis/sealKey.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import { type TransitionLog, transitionLog } from '../bus/transitionLog.js';
 import { every, systemClock } from '../actors/clock.js';
@@ -94,6 +96,7 @@ export async function runComponent(
   });
 
   const stores: TaskStore[] = [];
+  const seal = new EventSeal();
   let control: NatsBus | undefined;
   const component: Component = {
     id,
@@ -119,6 +122,7 @@ export async function runComponent(
     openStore: async () => (await component.openApiStores()).store,
     openApiStores: async () => {
       const redis = connectRedis(config.redisUrl, component.dependency('redis'));
+      keepSealKey(redis, seal);
       const { shards, leaseMs, resultTtlSeconds } = config;
       const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds });
       stores.push(store);
@@ -129,7 +133,7 @@ export async function runComponent(
     },
     openControl: async (topics) => {
       const events = component.dependency('nats');
-      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics, events, onError });
+      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics, events, seal, onError });
       control = bus;
       await waitFor(() => bus.connected);
       return bus;

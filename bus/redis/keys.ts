@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
  *     workers                   hash     worker name -> JSON of its last known state
  *     group:<group id>          hash     ids of the tasks of a group, see `groupAppend.lua`
  *     idempotency:<key>         string   digest of a request and the seed of its ids
+ *     event-seal                string   key of the seal that control events carry, see `eventSeal.ts`
  *
  * All keys of a shard share the hash tag `{q:N}`, so that the scripts work on Redis Cluster. The task keys made inside a script
  * lie in the slot of the keys it declares.
@@ -50,6 +51,7 @@ export function shardOf(taskId: string, shardCount: number): number {
 
 export const functionKey = (functionId: string): string => `function:${functionId}`;
 export const WORKERS_KEY = 'workers';
+export const EVENT_SEAL_KEY = 'event-seal';
 export const groupKey = (groupId: string): string => `group:${groupId}`;
 export const idempotencyKey = (key: string): string => `idempotency:${key}`;
 

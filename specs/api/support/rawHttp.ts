@@ -162,3 +162,17 @@ class AnswerReader {
     }
   }
 }
+
+/** Byte by byte, after so many at once. */
+export function* drops(bytes: Buffer, quick: number): Generator<Buffer> {
+  if (quick > 0) yield bytes.subarray(0, quick);
+  for (let at = quick; at < bytes.length; at++) yield bytes.subarray(at, at + 1);
+}
+
+/** As the chunks of a body whose end does not come. */
+export function* chunks(bytes: Buffer): Generator<Buffer> {
+  const size = 65_536;
+  for (let at = 0; at < bytes.length; at += size) {
+    yield Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`), bytes.subarray(at, at + size), Buffer.from('\r\n')]);
+  }
+}
