@@ -72,11 +72,25 @@ async function measure(peer: Peer): Promise<void> {
   if (installed.version !== '') versions[peer.name.split(/[ ,]/)[0] ?? peer.name] = installed.version;
   await command.begin(peer.name);
   try {
-    measured.push({ peer, figures: await measurePeer(peer, bed.client, pace) });
+    measured.push({
+      peer,
+      figures: await measurePeer(peer, { own: bed.client, pace, ...(isCelery(peer) && { alongside: singlesRate }) }),
+    });
   } catch (error) {
     left.push(`${peer.name} did not start: ${error instanceof Error ? error.message : String(error)}`);
     say(left.at(-1) ?? '');
   }
+}
+
+/** Single submits are held against its `apply_async`, which is one submit at a time as well. */
+function isCelery({ name }: Peer): boolean {
+  return name === 'Celery';
+}
+
+async function singlesRate(): Promise<number> {
+  const payload = (await bed.pickle('5')).toString('base64');
+  const options = { functionId: bed.functionIds.noop, payload, connections: CONNECTIONS };
+  return (await singleSubmits(bed.platform.apiUrl, { ...options, seconds: pace.secondsPerMeasurement })).rate;
 }
 
 interface OwnFigures {
@@ -84,7 +98,7 @@ interface OwnFigures {
   readonly figures: Record<string, number>;
 }
 
-async function ownFigures({ client, platform, functionIds, pickle }: Bed): Promise<OwnFigures> {
+async function ownFigures({ client, platform }: Bed): Promise<OwnFigures> {
   const rates = measured.flatMap(({ figures }) => figures.ownRates);
   const meter = new CpuMeter(platformProcesses(platform));
   const tasks = tasksFor(median(rates), pace.secondsPerMeasurement);
@@ -93,9 +107,6 @@ async function ownFigures({ client, platform, functionIds, pickle }: Bed): Promi
   const { p50Ms, p99Ms } = await trips(client, pace);
   const efficiency = await napEfficiency(client, pace);
   const largeRate = await largeRateOf(client, pace);
-  const payload = (await pickle('5')).toString('base64');
-  const options = { functionId: functionIds.noop, payload, connections: CONNECTIONS };
-  const single = await singleSubmits(platform.apiUrl, { ...options, seconds: pace.secondsPerMeasurement });
   const row = [
     'MPCSFaaS',
     'Python client over HTTP',
@@ -117,11 +128,11 @@ async function ownFigures({ client, platform, functionIds, pickle }: Bed): Promi
   const [parsl] = named('parsl');
   const figures: Record<string, number | undefined> = {
     'peers.throughputToBest': best.length > 0 ? Math.min(...best) : undefined,
-    'peers.singlesToCelery': celery && single.rate / median(celery.figures.rates),
-    'peers.tripToParsl': parsl && p50Ms / parsl.figures.p50Ms,
-    'peers.tripToCelery': celery && p50Ms / celery.figures.p50Ms,
+    'peers.singlesToCelery': celery && medianRatio(celery.figures.alongside, celery.figures.rates),
+    'peers.tripToParsl': parsl && parsl.figures.ownP50Ms / parsl.figures.p50Ms,
+    'peers.tripToCelery': celery && celery.figures.ownP50Ms / celery.figures.p50Ms,
     'peers.ownP50Ms': p50Ms,
-    'peers.singlesPerSecond': single.rate,
+    'peers.singlesPerSecond': celery && median(celery.figures.alongside),
   };
   return {
     row,

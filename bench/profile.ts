@@ -13,7 +13,7 @@ import { singleSubmits } from './client/singleSubmits.js';
 import { startWorkers } from './questions/manyWorkers.js';
 import { type Bed, withBed } from './support/bed.js';
 import { openCommand } from './support/command.js';
-import { type CpuProfile, hottest } from './support/cpuProfile.js';
+import { bySource, type CpuProfile, type Hot, hottest } from './support/cpuProfile.js';
 import { sum } from './support/processes.js';
 import { throughputOf } from './support/question.js';
 import { tableText } from './support/table.js';
@@ -78,14 +78,10 @@ await withBed({ mode, env, workers: name === 'many' ? 0 : 1 }, async (bed) => {
     await eventually(`${actor} has written its profile`, () => isWhole(file));
     const hot = hottest(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile);
     const busyUs = sum(hot.map(({ selfUs }) => selfUs));
-    print(
-      tableText({
-        title: `${actor}: ${(busyUs / tasks).toFixed(1)} us per task`,
-        columns: ['function', 'us/task', '%'],
-        rows: hot.slice(0, TOP).map(({ where, selfUs }) => [where, selfUs / tasks, (100 * selfUs) / busyUs]),
-        notes: ['(program): native code, such as system calls'],
-      }),
-    );
+    const row = ({ where, selfUs }: Hot) => [where, selfUs / tasks, (100 * selfUs) / busyUs];
+    const title = `${actor}: ${(busyUs / tasks).toFixed(1)} us per task`;
+    print(tableText({ title, columns: ['source', 'us/task', '%'], rows: bySource(hot).slice(0, TOP).map(row) }));
+    print(tableText({ title, columns: ['function', 'us/task', '%'], rows: hot.slice(0, TOP).map(row) }));
   }
   await Promise.all(fakes.map((fake) => fake.stop()));
 });

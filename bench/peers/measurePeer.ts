@@ -1,7 +1,9 @@
 import { delimiter, dirname, join } from 'node:path';
 import { startRedis } from '../../specs/support/servers.js';
 import { PYTHON_SCRIPTS } from '../support/bed.js';
-import { CpuMeter, processTree } from '../support/processes.js';
+import { randomUUID } from 'node:crypto';
+import { markedProcesses } from '../../specs/support/processTable.js';
+import { CpuMeter } from '../support/processes.js';
 import { Program } from '../support/program.js';
 import { throughputOf } from '../support/question.js';
 import { type Pace, rounds, scaled, tasksFor } from '../support/rounds.js';
@@ -32,23 +34,40 @@ export interface PeerFigures {
   readonly cpuUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Our Python client's, measured right before. */
+  readonly ownP50Ms: number;
+  /** What `alongside` answered in each round; empty without it. */
+  readonly alongside: readonly number[];
   readonly efficiency: number;
   readonly largeRate: number;
   /** What went wrong, in the peer's words. */
   readonly faults: readonly string[];
 }
 
+export interface Comparison {
+  /** Our Python client. */
+  readonly own: Program;
+  readonly pace: Pace;
+  /** Something else to measure in each round. */
+  readonly alongside?: () => Promise<number>;
+}
+
+/** In the environment of all that a peer starts, also of what detaches itself from it. */
+const MARK = 'MPCSFAAS_BENCH_PEER';
+
 /** Starts a peer, puts the questions to it and to our platform in turns, and stops it. @throws when it does not start */
-export async function measurePeer(peer: Peer, own: Program, pace: Pace): Promise<PeerFigures> {
+export async function measurePeer(peer: Peer, comparison: Comparison): Promise<PeerFigures> {
   const redis = peer.needsRedis ? await startRedis() : undefined;
+  const mark = randomUUID();
   try {
     const [command = '', ...args] = peer.command;
     const program = await Program.start({
       ...{ command, args, ...(peer.cwd === undefined ? {} : { cwd: peer.cwd }) },
-      env: { ...peer.env, ...SEARCH_PATHS, PEER_REDIS_URL: redis?.url },
+      env: { ...peer.env, ...SEARCH_PATHS, [MARK]: mark, PEER_REDIS_URL: redis?.url },
     });
     try {
-      return await ask(program, redis?.pid, own, pace);
+      const redisPids = redis === undefined ? [] : [redis.pid];
+      return await ask(program, () => [...markedProcesses(`${MARK}=${mark}`), ...redisPids], comparison);
     } finally {
       await program.stop();
     }
@@ -57,7 +76,8 @@ export async function measurePeer(peer: Peer, own: Program, pace: Pace): Promise
   }
 }
 
-async function ask(program: Program, redisPid: number | undefined, own: Program, pace: Pace): Promise<PeerFigures> {
+async function ask(program: Program, pids: () => number[], comparison: Comparison): Promise<PeerFigures> {
+  const { own, pace } = comparison;
   const faults: string[] = [];
   const attempt = async <Value>(what: string, run: () => Promise<Value>): Promise<Value | undefined> => {
     try {
@@ -67,28 +87,38 @@ async function ask(program: Program, redisPid: number | undefined, own: Program,
       return undefined;
     }
   };
-  const throughput = await attempt('throughput', () => compare(program, redisPid, own, pace));
+  const throughput = await attempt('throughput', () => compare(program, pids, comparison));
+  const ownTrips = await attempt('our round trips', () => trips(own, pace));
   const { p50Ms, p99Ms } = (await attempt('round trips', () => trips(program, pace))) ?? { p50Ms: NaN, p99Ms: NaN };
   const efficiency = (await attempt('sleeps', () => napEfficiency(program, pace))) ?? NaN;
   const largeRate = (await attempt('1 MiB', () => largeRateOf(program, pace))) ?? NaN;
-  return { ...(throughput ?? { rates: [], ownRates: [], cpuUs: NaN }), p50Ms, p99Ms, efficiency, largeRate, faults };
+  return {
+    ...(throughput ?? { rates: [], ownRates: [], alongside: [], cpuUs: NaN }),
+    ownP50Ms: ownTrips?.p50Ms ?? NaN,
+    p50Ms,
+    p99Ms,
+    efficiency,
+    largeRate,
+    faults,
+  };
 }
 
-async function compare(program: Program, redisPid: number | undefined, own: Program, pace: Pace) {
+async function compare(program: Program, pids: () => number[], { own, pace, alongside: measureAlongside }: Comparison) {
   const { rate } = await throughputOf(program, scaled(FIRST_TASKS * 5, pace, FIRST_TASKS));
   const tasks = tasksFor(rate, pace.secondsPerMeasurement, FIRST_TASKS);
   const ownTasks = tasksFor((await throughputOf(own, 2_000)).rate, pace.secondsPerMeasurement);
   const rates: number[] = [];
   const ownRates: number[] = [];
+  const alongside: number[] = [];
   let cpuMs = 0;
   await rounds(pace.rounds, BUDGET_SECONDS, async () => {
     ownRates.push((await throughputOf(own, ownTasks)).rate);
-    const pids = [...processTree(program.pid), ...(redisPid === undefined ? [] : [redisPid])];
-    const meter = new CpuMeter(new Map([['all', pids]]));
+    if (measureAlongside) alongside.push(await measureAlongside());
+    const meter = new CpuMeter(new Map([['all', pids()]]));
     rates.push((await throughputOf(program, tasks)).rate);
     cpuMs += meter.spentMs().get('all') ?? 0;
   });
-  return { rates, ownRates, cpuUs: (cpuMs * 1000) / (tasks * rates.length) };
+  return { rates, ownRates, alongside, cpuUs: (cpuMs * 1000) / (tasks * rates.length) };
 }
 
 /** Also put to our own client, so that both figures are of one run. */

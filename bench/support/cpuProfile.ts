@@ -31,6 +31,22 @@ export function hottest(profile: CpuProfile): Hot[] {
   return [...selfUs].map(([where, us]) => ({ where, selfUs: us })).sort((a, b) => b.selfUs - a.selfUs);
 }
 
+/** The same by source: a file of ours, a package, or what Node and V8 do themselves. */
+export function bySource(hot: readonly Hot[]): Hot[] {
+  const selfUs = new Map<string, number>();
+  for (const { where, selfUs: us } of hot) selfUs.set(sourceOf(where), (selfUs.get(sourceOf(where)) ?? 0) + us);
+  return [...selfUs].map(([where, us]) => ({ where, selfUs: us })).sort((a, b) => b.selfUs - a.selfUs);
+}
+
+function sourceOf(where: string): string {
+  if (where === '(garbage collector)') return 'garbage collection';
+  const file = where.split(' ').at(-1)?.replace(/:\d+$/, '') ?? '';
+  if (!file.includes('/')) return 'native code: system calls, ZeroMQ, Buffers';
+  if (file.startsWith('node:')) return 'node: sockets, streams, timers, Buffers';
+  if (/^(bus|actors|workers|api|cli)\//.test(file)) return file;
+  return file.split('/')[0] ?? file;
+}
+
 function frameText({ functionName, url, lineNumber }: CpuProfile['nodes'][number]['callFrame']): string {
   const name = functionName === '' ? '(anonymous)' : functionName;
   if (url === '') return name;
