@@ -16,6 +16,8 @@ export const FAILURE_TYPES = [
   'ProcessCrashed',
   'WorkerFailure',
   'Cancelled',
+  'VersionMismatch',
+  'DependencyFailed',
 ] as const;
 export type FailureType = (typeof FAILURE_TYPES)[number];
 
