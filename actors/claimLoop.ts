@@ -136,8 +136,8 @@ export class ClaimLoop {
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;
-    for (const { taskId, fence, functionId, attempt, maxAttempts } of orders) {
-      worker.add({ taskId, fence, functionId, attempt, maxAttempts, sequence, sentAtMs: now, renewedAtMs: now });
+    for (const { taskId, fence, functionId, attempt } of orders) {
+      worker.add({ taskId, fence, functionId, attempt, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));

@@ -15,7 +15,6 @@ const BEAT_EVERY_MS = 10;
 export interface InFlight extends TaskRef {
   functionId: string;
   attempt: number;
-  maxAttempts: number;
   /** `run.sequence` it was sent with; 0 when it was adopted. */
   sequence: number;
   sentAtMs: number;

@@ -176,7 +176,7 @@ export class WorkerTable {
     refs.forEach((ref, index) => {
       if (!granted[index]) return;
       const attempt = Number.parseInt(ref.fence, 10);
-      worker.add({ ...ref, functionId: '', attempt, maxAttempts: 0, sequence: 0, sentAtMs: now, renewedAtMs: now });
+      worker.add({ ...ref, functionId: '', attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
     });
     return refs.filter((_, index) => !granted[index]);
   }

@@ -84,7 +84,6 @@ export interface ClaimedTask extends TaskRef {
   functionId: string;
   arguments: Buffer;
   attempt: number;
-  maxAttempts: number;
   timeoutMs: number;
 }
 

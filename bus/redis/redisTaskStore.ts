@@ -33,12 +33,12 @@ export interface RedisTaskStoreOptions {
 
 const scripts = {
   submit: new Script<number[]>('submit'),
-  claim: new Script<[Buffer[], (Buffer | number)[]]>('claim'),
+  claim: new Script<[Buffer[], (Buffer | number)[]]>('claim', 'story'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle'),
-  release: new Script<number[]>('release'),
+  settle: new Script<Buffer[]>('settle', 'story'),
+  release: new Script<number[]>('release', 'story'),
   cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel'),
-  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap'),
+  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story'),
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
@@ -97,17 +97,10 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix];
-      for (const task of batch) {
-        const priority = PRIORITIES.indexOf(task.priority) + 1;
-        args.push(
-          task.taskId,
-          task.functionId,
-          task.arguments,
-          priority,
-          task.maxAttempts,
-          task.timeoutMs,
-          task.delayMs,
-        );
+      for (const run of runsAlike(batch)) {
+        const { functionId, priority, maxAttempts, timeoutMs, delayMs } = run[0] as NewTask;
+        args.push(functionId, PRIORITIES.indexOf(priority) + 1, maxAttempts, timeoutMs, delayMs, run.length);
+        for (const { taskId, arguments: bytes } of run) args.push(taskId, bytes);
       }
       const verdicts = await scripts.submit.run(this.redis, [...shard.queues, shard.delayed], args);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : 'existing'));
@@ -133,16 +126,23 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
       const from = String(promoted[i + 1]) === 'delayed' ? 'delayed' : 'retrying';
       into.promoted.push({ taskId: String(promoted[i]), from });
     }
-    for (let i = 0; i < claimed.length; i += 6) {
-      const attempt = Number(claimed[i + 3]);
+    let functionId = '';
+    for (let i = 0; i < claimed.length; i += 5) {
+      const [id, newFunctionId, bytes, attempt, timeout] = claimed.slice(i, i + 5) as [
+        Buffer,
+        Buffer,
+        Buffer,
+        number,
+        Buffer,
+      ];
+      if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
       into.claimed.push({
-        taskId: (claimed[i] as Buffer).toString('latin1'),
-        functionId: (claimed[i + 1] as Buffer).toString('latin1'),
-        arguments: claimed[i + 2] as Buffer,
+        taskId: id.toString('latin1'),
+        functionId,
+        arguments: bytes,
         attempt,
         fence: `${attempt}:${nonce}`,
-        maxAttempts: Number(claimed[i + 4]),
-        timeoutMs: Number(claimed[i + 5]),
+        timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
       });
     }
   }
@@ -160,15 +160,13 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
     return this.shards.forEach(settlements, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, this.options.resultTtlSeconds];
       for (const s of batch) {
-        args.push(s.taskId, s.fence, s.event, s.payload, s.failure ? JSON.stringify(s.failure) : '', s.retryDelayMs);
-        args.push(
-          s.worker,
-          Math.round(s.startedAtMs),
-          s.runTimeUs,
-          s.peakMemoryKib,
-          s.output,
-          s.outputTruncated ? '1' : '',
-        );
+        const ran = `${Math.round(s.startedAtMs)} ${s.runTimeUs} ${s.peakMemoryKib}`;
+        args.push(s.taskId, s.fence, s.worker, ran, s.payload);
+        if (s.event === 'task.succeeded' && s.output.length === 0) args.push('');
+        else {
+          const failure = s.failure ? JSON.stringify(s.failure) : '';
+          args.push(s.event, failure, s.retryDelayMs, s.output, s.outputTruncated ? '1' : '');
+        }
       }
       const keys = [...shard.queues, shard.delayed, shard.leases];
       const verdicts = await scripts.settle.run(this.redis, keys, args);
@@ -284,3 +282,21 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
 }
 
 const taskIdOf = ({ taskId }: { taskId: string }): string => taskId;
+
+/** Neighbours that differ in nothing but id and arguments: what they share is sent once. */
+function runsAlike(tasks: readonly NewTask[]): NewTask[][] {
+  const runs: NewTask[][] = [];
+  let run: NewTask[] = [];
+  for (const task of tasks) {
+    if (run.length === 0 || !isAlike(run[0] as NewTask, task)) runs.push((run = []));
+    run.push(task);
+  }
+  return runs;
+}
+
+const isAlike = (a: NewTask, b: NewTask): boolean =>
+  a.functionId === b.functionId &&
+  a.priority === b.priority &&
+  a.maxAttempts === b.maxAttempts &&
+  a.timeoutMs === b.timeoutMs &&
+  a.delayMs === b.delayMs;

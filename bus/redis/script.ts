@@ -6,13 +6,15 @@ import { PACKAGE_ROOT } from '../packageRoot.js';
 
 type Argument = string | Buffer | number;
 
-/** One Lua file of `scripts/`, sent whole only when the server does not have it (after a restart or SCRIPT FLUSH). */
+/** Lua files of `scripts/`, joined, sent whole only when the server does not have them (after a restart or SCRIPT FLUSH). */
 export class Script<Reply> {
   private readonly source: string;
   private readonly sha: string;
 
-  constructor(name: string) {
-    this.source = readFileSync(join(PACKAGE_ROOT, 'bus', 'redis', 'scripts', `${name}.lua`), 'utf8');
+  /** @param before names of files that the script's own needs before it */
+  constructor(name: string, ...before: string[]) {
+    const folder = join(PACKAGE_ROOT, 'bus', 'redis', 'scripts');
+    this.source = [...before, name].map((part) => readFileSync(join(folder, `${part}.lua`), 'utf8')).join('\n');
     this.sha = createHash('sha1').update(this.source).digest('hex');
   }
 

@@ -3,9 +3,17 @@ import { TASK_STATES, type TaskOutcome, type TaskRecord, type TaskState, type Tr
 import { PRIORITIES } from './keys.js';
 
 /**
- * The task hash, field by field: state, function, args, priority (1..3), max, timeout, attempt, fence, claimant, worker,
- * claimed, started, finished (ms), run_us, peak_kib, result, failure (JSON), interruptions, output_truncated, and history: a
- * line per transition, `<ms> <event> <state>[ <detail>]`.
+ * The task hash, field by field:
+ * - state, function, args (empty when the task has completed); where they are not the usual: priority (1..3, usually 2),
+ *   max (3), timeout (ms, 0)
+ * - submitted: ms; absent when the task was delayed, then the history tells
+ * - fence: `<attempt>:<nonce>` of the latest claim; claim: `<ms> <claimant>`, while it lasts and after the end; attempt: number of
+ *   claims that count, written when a task goes back into the queue
+ * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
+ * - ended: line of the last transition, where it is not that of a success
+ * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
+ *
+ * A line is `<ms> <event> <state>[ <detail>]`.
  */
 export type TaskHash = Record<string, Buffer>;
 
@@ -28,41 +36,46 @@ export function parseOutcome(taskId: string, fields: (Buffer | null)[]): TaskOut
   return { taskId, state, payload: fields[1] ?? NO_BYTES, ...(failure && { failure }) };
 }
 
-export function parseHistory(field: Buffer | undefined): TransitionRecord[] {
-  if (!field?.length) return [];
-  return field
-    .toString()
-    .split('\n')
-    .map((line) => {
-      const [at = '0', event = '', to = '', ...detail] = line.split(' ');
-      return { atMs: Number(at), event, to: to as TaskState, ...(detail.length > 0 && { detail: detail.join(' ') }) };
-    });
+function parseLine(line: string): TransitionRecord {
+  const [at = '0', event = '', to = '', ...detail] = line.split(' ');
+  return { atMs: Number(at), event, to: to as TaskState, ...(detail.length > 0 && { detail: detail.join(' ') }) };
 }
+
+const text = (field: Buffer | undefined): string | undefined => (field?.length ? field.toString() : undefined);
+/** Undefined for 0 as well: what was not measured. */
+const positive = (value: string | undefined): number | undefined => Number(value ?? 0) || undefined;
 
 export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | undefined): TaskRecord | undefined {
   const outcome = parseOutcome(taskId, [hash.state ?? null, hash.result ?? null, hash.failure ?? null]);
   if (outcome === undefined) return undefined;
-  const number = (field: string): number | undefined => {
-    const value = Number(hash[field]?.toString() ?? 0);
-    return value === 0 ? undefined : value;
-  };
-  const history = parseHistory(hash.history);
+  const worker = text(hash.worker);
+  const attempt = positive(/^\d+/.exec(text(hash.fence) ?? '')?.[0]) ?? positive(text(hash.attempt)) ?? 0;
+  const [claimed] = text(hash.claim)?.split(' ') ?? [];
+  const [finished, started, runTime, peakMemory] = text(hash.ran)?.split(' ') ?? [];
+  const ended = text(hash.ended) ?? (finished && `${finished} task.succeeded completed on ${worker}`);
+  const lines = [
+    hash.submitted && `${hash.submitted.toString()} task.submitted queued`,
+    ...(text(hash.history)?.split('\n') ?? []),
+    claimed && `${claimed} task.claimed running attempt ${attempt}`,
+    ended,
+  ];
+  const history = lines.filter((line) => line !== undefined && line !== '').map((line) => parseLine(line as string));
   const optional = {
-    worker: hash.worker?.toString(),
-    claimedAtMs: number('claimed'),
-    startedAtMs: number('started'),
-    finishedAtMs: number('finished'),
-    runTimeUs: number('run_us'),
-    peakMemoryKib: number('peak_kib'),
+    worker,
+    claimedAtMs: positive(claimed),
+    startedAtMs: positive(started),
+    finishedAtMs: ended === undefined ? undefined : history.at(-1)?.atMs,
+    runTimeUs: positive(runTime),
+    peakMemoryKib: positive(peakMemory),
     dueAtMs,
   };
   return {
     ...outcome,
-    functionId: hash.function?.toString() ?? '',
-    priority: PRIORITIES[(number('priority') ?? 2) - 1] ?? 'normal',
-    attempt: number('attempt') ?? 0,
-    maxAttempts: number('max') ?? 1,
-    timeoutMs: number('timeout') ?? 0,
+    functionId: text(hash.function) ?? '',
+    priority: PRIORITIES[(positive(text(hash.priority)) ?? 2) - 1] ?? 'normal',
+    attempt,
+    maxAttempts: positive(text(hash.max)) ?? 3,
+    timeoutMs: positive(text(hash.timeout)) ?? 0,
     queuedAtMs: history[0]?.atMs ?? 0,
     outputTruncated: hash.output_truncated !== undefined,
     history,

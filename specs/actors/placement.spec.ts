@@ -17,7 +17,7 @@ const worker = (name: string, slots: number, inFlight = 0, warm: string[] = []):
 const tasks = (count: number, functionId = 'f'): ClaimedTask[] =>
   Array.from({ length: count }, (_, index) => ({
     ...{ taskId: String(index), fence: '1:x', functionId, arguments: Buffer.alloc(0) },
-    ...{ attempt: 1, maxAttempts: 3, timeoutMs: 0 },
+    ...{ attempt: 1, timeoutMs: 0 },
   }));
 const shares = (count: number, workers: Worker[], prefetch = 0, functionId = 'f'): Record<string, number> => {
   const { placed } = place(tasks(count, functionId), workers, prefetch);

@@ -28,7 +28,7 @@ describe('the platform API', () => {
       const claimed = [...(await api.claim()), ...(await api.claim()), ...(await api.claim())];
       expect(claimed.map(({ taskId }) => taskId)).to.deep.equal(taskIds);
       expect(claimed.every((task, index) => task.arguments.equals(payloads[index]!))).to.be.true;
-      expect(claimed.every((task) => task.timeoutMs === 30_000 && task.maxAttempts === 3)).to.be.true;
+      expect(claimed.every((task) => task.timeoutMs === 30_000)).to.be.true;
 
       for (const task of claimed.slice(0, 1000)) await api.settle(task);
       const results = (await api.post('/results', { task_ids: taskIds })).body['results'] as Record<string, unknown>[];

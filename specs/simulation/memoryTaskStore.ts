@@ -173,14 +173,13 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
         task.claimedMs = now;
         shard.leases.add(taskId, now + this.options.leaseMs);
         this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
-        const { functionId, attempt, fence, maxAttempts, timeoutMs } = task;
+        const { functionId, attempt, fence, timeoutMs } = task;
         claim.claimed.push({
           taskId,
           functionId,
           arguments: task.arguments ?? NO_BYTES,
           attempt,
           fence,
-          maxAttempts,
           timeoutMs,
         });
       }
@@ -293,6 +292,10 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   ): S {
     const line = `${this.options.nowMs()} ${event} ${to}${detail}`;
     task.state = to;
+    if (to === 'queued' || to === 'retrying') {
+      task.claimant = undefined;
+      task.claimedMs = undefined;
+    }
     task.history = task.history === '' ? line : `${task.history}\n${line}`;
     this.options.onTransition?.(task, from, event, to);
     return to;

@@ -94,8 +94,9 @@ export class StorePair {
   /** Fields that no read of the store shows, and later steps depend on. */
   private async realHidden(taskId: string): Promise<unknown> {
     const { taskPrefix } = this.keys[shardOf(taskId, this.keys.length)]!;
-    const hidden = await this.redis.hmget(taskPrefix + taskId, 'args', 'claimant', 'interruptions', 'fence');
-    return [...hidden.slice(0, 3), hidden[3]?.split(':')[0] ?? null];
+    const hidden = await this.redis.hmget(taskPrefix + taskId, 'args', 'claim', 'interruptions', 'fence');
+    const [args, claim, interruptions, fence] = hidden;
+    return [args === '' ? null : args, claim?.split(' ')[1] ?? null, interruptions, fence?.split(':')[0] ?? null];
   }
 
   private modelHidden(taskId: string): unknown {

@@ -70,11 +70,6 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     timeout: task.timeoutMs,
     attempt: task.attempt,
     worker: task.worker,
-    claimed: task.claimedMs,
-    started: task.startedMs,
-    finished: task.finishedMs,
-    run_us: task.runTimeUs,
-    peak_kib: task.peakMemoryKib,
     result: task.result,
     failure: task.failure && JSON.stringify(task.failure),
     output_truncated: task.outputTruncated ? '1' : undefined,
@@ -84,5 +79,14 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) hash[name] = Buffer.isBuffer(value) ? value : Buffer.from(String(value));
   }
-  return parseTask(task.taskId, hash, dueAtMs);
+  const record = parseTask(task.taskId, hash, dueAtMs);
+  const measured = {
+    claimedAtMs: task.claimedMs,
+    startedAtMs: task.startedMs,
+    finishedAtMs: task.finishedMs,
+    runTimeUs: task.runTimeUs,
+    peakMemoryKib: task.peakMemoryKib,
+  };
+  const known = Object.fromEntries(Object.entries(measured).filter(([, value]) => value !== undefined && value !== 0));
+  return record && { ...record, ...known };
 }

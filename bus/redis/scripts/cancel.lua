@@ -12,16 +12,15 @@ local verdicts = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'history')
+  local task = redis.call('HMGET', key, 'state', 'fence')
   local state = task[1]
   if not state then
     verdicts[#verdicts + 1] = { 'unknown', '', '' }
   elseif state == 'completed' or state == 'failed' or state == 'cancelled' then
     verdicts[#verdicts + 1] = { 'terminal', state, '' }
   else
-    redis.call('HSET', key, 'state', 'cancelled', 'finished', now_text,
-      'failure', '{"type":"Cancelled","message":"the task was cancelled"}',
-      'history', task[3] .. '\n' .. now_text .. ' task.cancelled cancelled')
+    redis.call('HSET', key, 'state', 'cancelled', 'ended', now_text .. ' task.cancelled cancelled',
+      'failure', '{"type":"Cancelled","message":"the task was cancelled"}')
     if state == 'running' then
       redis.call('ZREM', KEYS[2], id)
     elseif state ~= 'queued' then

@@ -4,13 +4,15 @@
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
 -- Returns { promoted, claimed }: promoted = { id, from, ... };
---         claimed = { id, function id, arguments, attempt, max attempts, timeout ms, ... }. The fence is attempt:nonce.
+--         claimed = { id, function id ('' for that of the task before), arguments, attempt, timeout ms or '', ... }.
+-- The fence is attempt:nonce.
 
 local prefix, limit, nonce = ARGV[1], tonumber(ARGV[2]), ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local deadline = string.format('%.0f', now + tonumber(ARGV[3]))
+local claim = now_text .. ' ' .. ARGV[5]
 local promoted, claimed, leases = {}, {}, {}
 
 local due = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1000)
@@ -19,14 +21,15 @@ for i = 1, #due do
   local key = prefix .. id
   local task = redis.call('HMGET', key, 'state', 'priority', 'history')
   if task[1] == 'delayed' or task[1] == 'retrying' then
-    redis.call('HSET', key, 'state', 'queued', 'history', task[3] .. '\n' .. now_text .. ' task.due queued')
-    redis.call('LPUSH', KEYS[tonumber(task[2])], id)
+    redis.call('HSET', key, 'state', 'queued', 'history', story(task[3], nil, nil, now_text .. ' task.due queued'))
+    redis.call('LPUSH', KEYS[tonumber(task[2] or 2)], id)
     promoted[#promoted + 1] = id
     promoted[#promoted + 1] = task[1]
   end
   redis.call('ZREM', KEYS[4], id)
 end
 
+local last_function
 for priority = 1, 3 do
   while limit > 0 do
     local ids = redis.call('RPOP', KEYS[priority], limit)
@@ -34,14 +37,14 @@ for priority = 1, 3 do
     for i = 1, #ids do
       local id = ids[i]
       local key = prefix .. id
-      local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'max', 'timeout', 'history')
+      local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout')
       if task[1] == 'queued' then
-        local attempt = (tonumber(task[4]) or 0) + 1
-        redis.call('HSET', key, 'state', 'running', 'attempt', attempt, 'fence', attempt .. ':' .. nonce, 'claimant', ARGV[5],
-          'claimed', now_text, 'history', task[7] .. '\n' .. now_text .. ' task.claimed running attempt ' .. attempt)
+        local attempt = (task[4] or 0) + 1
+        redis.call('HSET', key, 'state', 'running', 'fence', attempt .. ':' .. nonce, 'claim', claim)
         local n = #claimed
-        claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2], task[3]
-        claimed[n + 4], claimed[n + 5], claimed[n + 6] = attempt, task[5], task[6]
+        claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2] == last_function and '' or task[2], task[3]
+        claimed[n + 4], claimed[n + 5] = attempt, task[5] or ''
+        last_function = task[2]
         leases[#leases + 1] = deadline
         leases[#leases + 1] = id
         limit = limit - 1

@@ -12,14 +12,15 @@ local verdicts = {}
 for i = 2, #ARGV, 2 do
   local id = ARGV[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'attempt', 'priority', 'history')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'priority', 'claim', 'history')
   if task[1] == 'running' and task[2] == ARGV[i + 1] then
-    redis.call('HSET', key, 'state', 'queued', 'attempt', tonumber(task[3]) - 1,
-      'history', task[5] .. '\n' .. now_text .. ' task.released queued')
+    local attempt = attempt_of(task[2])
+    redis.call('HSET', key, 'state', 'queued', 'attempt', attempt - 1,
+      'history', story(task[5], task[4], attempt, now_text .. ' task.released queued'))
     -- A fence is good for one claim: what was given back can be settled by nobody.
-    redis.call('HDEL', key, 'fence')
+    redis.call('HDEL', key, 'fence', 'claim')
     redis.call('ZREM', KEYS[4], id)
-    redis.call('RPUSH', KEYS[tonumber(task[4])], id)
+    redis.call('RPUSH', KEYS[tonumber(task[3] or 2)], id)
     verdicts[#verdicts + 1] = 1
   else
     verdicts[#verdicts + 1] = 0

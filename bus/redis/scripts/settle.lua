@@ -2,14 +2,15 @@
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
 -- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
---         id, fence, event, payload, failure (JSON or ''), retry delay ms, worker, started ms, run time us, peak memory KiB,
---         output, output truncated ('1' or '')
+--         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
+--         nothing printed) also: failure (JSON or ''), retry delay ms, output, output truncated ('1' or '')
 -- Returns one text per attempt: the new state, or 'duplicate', or 'stale'.
 
 local prefix, output_prefix, ttl = ARGV[1], ARGV[2], ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
+local now_and = now_text .. ' '
 local verdicts = {}
 local finished_leases = {}
 
@@ -26,65 +27,79 @@ local function with_attempts(decoded, interruptions)
   return cjson.encode(decoded)
 end
 
-for i = 4, #ARGV, 12 do
-  local id, event, failure, worker = ARGV[i], ARGV[i + 2], ARGV[i + 4], ARGV[i + 6]
+local function complete(key, worker, ran, payload)
+  redis.call('HSET', key, 'state', 'completed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'args', '')
+  redis.call('EXPIRE', key, ttl)
+  return 'completed'
+end
+
+local function fail(key, worker, ran, payload, failure, ending)
+  -- A failed task keeps its arguments, so that it can be run again.
+  redis.call('HSET', key, 'state', 'failed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'ended', ending)
+  if failure ~= '' then redis.call('HSET', key, 'failure', failure) end
+  redis.call('EXPIRE', key, ttl)
+  return 'failed'
+end
+
+local function wait_again(id, key, state, worker, ending)
+  local task = redis.call('HMGET', key, 'fence', 'claim', 'history')
+  local attempt = attempt_of(task[1])
+  redis.call('HSET', key, 'state', state, 'worker', worker, 'attempt', attempt,
+    'history', story(task[3], task[2], attempt, ending))
+  redis.call('HDEL', key, 'claim')
+  return state
+end
+
+local function end_attempt(id, key, worker, ran, payload, event, failure, retry_delay)
+  if event == 'task.succeeded' then return complete(key, worker, ran, payload) end
+  local task = redis.call('HMGET', key, 'fence', 'max', 'priority', 'interruptions')
+  local attempts_left = attempt_of(task[1]) < tonumber(task[2] or 3)
+  local on_worker = ' on ' .. worker
+  if event == 'task.retried' and attempts_left then
+    redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(retry_delay)), id)
+    return wait_again(id, key, 'retrying', worker, now_and .. 'task.retried retrying' .. on_worker)
+  elseif event == 'task.raised' or event == 'task.retried' then
+    return fail(key, worker, ran, payload, failure, now_and .. 'task.raised failed' .. on_worker)
+  end
+  local decoded = decode_failure(failure)
+  local cause = decoded.signal or (decoded.exitCode and 'exit code ' .. decoded.exitCode) or decoded.type
+  local interruptions = (task[4] and task[4] .. ', ' or '') .. cause
+  local detail = on_worker .. ': ' .. cause
+  if attempts_left then
+    redis.call('HSET', key, 'interruptions', interruptions)
+    -- To the claiming end: it has waited its turn already.
+    redis.call('RPUSH', KEYS[tonumber(task[3] or 2)], id)
+    return wait_again(id, key, 'queued', worker, now_and .. 'task.interrupted queued' .. detail)
+  end
+  failure = with_attempts(decoded, interruptions)
+  return fail(key, worker, ran, payload, failure, now_and .. 'task.interrupted failed' .. detail)
+end
+
+local at = 4
+while at <= #ARGV do
+  local id, fence, worker, ran, payload, event = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  at = at + 6
+  local failure, retry_delay, output, truncated = '', '0', '', ''
+  if event ~= '' then
+    failure, retry_delay, output, truncated = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    at = at + 4
+  end
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'attempt', 'max', 'history', 'priority', 'interruptions')
-  local verdict
-  if task[2] ~= ARGV[i + 1] then
-    verdict = 'stale'
-  elseif task[1] == 'completed' or task[1] == 'failed' then
-    verdict = 'duplicate'
-  elseif task[1] ~= 'running' then
-    verdict = 'stale'
-  else
-    local detail = ' on ' .. worker
-    if event == 'task.succeeded' then
-      verdict = 'completed'
-    elseif event == 'task.raised' then
-      verdict = 'failed'
-    elseif event == 'task.retried' and tonumber(task[3]) < tonumber(task[4]) then
-      verdict = 'retrying'
-    elseif event == 'task.retried' then
-      verdict = 'failed'
-      event = 'task.raised'
-    elseif event == 'task.interrupted' then
-      local decoded = decode_failure(failure)
-      local cause = decoded.signal or (decoded.exitCode and 'exit code ' .. decoded.exitCode) or decoded.type
-      local interruptions = (task[7] and task[7] .. ', ' or '') .. cause
-      detail = detail .. ': ' .. cause
-      if tonumber(task[3]) < tonumber(task[4]) then
-        verdict = 'queued'
-        redis.call('HSET', key, 'interruptions', interruptions)
-      else
-        verdict = 'failed'
-        failure = with_attempts(decoded, interruptions)
-      end
+  local task = redis.call('HMGET', key, 'state', 'fence')
+  local verdict = 'stale'
+  if task[2] == fence and task[1] == 'running' then
+    if event == '' then
+      verdict = complete(key, worker, ran, payload)
     else
-      return redis.error_reply('settle: unknown event ' .. event)
-    end
-    local history = task[5] .. '\n' .. now_text .. ' ' .. event .. ' ' .. verdict .. detail
-    if verdict == 'completed' or verdict == 'failed' then
-      redis.call('HSET', key, 'state', verdict, 'result', ARGV[i + 3], 'worker', worker, 'started', ARGV[i + 7],
-        'run_us', ARGV[i + 8], 'peak_kib', ARGV[i + 9], 'finished', now_text, 'history', history)
-      if failure ~= '' then redis.call('HSET', key, 'failure', failure) end
-      -- A failed task keeps its arguments, so that it can be run again.
-      if verdict == 'completed' then redis.call('HDEL', key, 'args') end
-      redis.call('EXPIRE', key, ttl)
-    else
-      redis.call('HSET', key, 'state', verdict, 'worker', worker, 'history', history)
-      if verdict == 'retrying' then
-        redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(ARGV[i + 5])), id)
-      else
-        -- To the claiming end: it has waited its turn already.
-        redis.call('RPUSH', KEYS[tonumber(task[6])], id)
+      verdict = end_attempt(id, key, worker, ran, payload, event, failure, retry_delay)
+      if output ~= '' then
+        redis.call('SET', output_prefix .. id, output, 'EX', ttl)
+        if truncated ~= '' then redis.call('HSET', key, 'output_truncated', '1') end
       end
-    end
-    if ARGV[i + 10] ~= '' then
-      redis.call('SET', output_prefix .. id, ARGV[i + 10], 'EX', ttl)
-      if ARGV[i + 11] ~= '' then redis.call('HSET', key, 'output_truncated', '1') end
     end
     finished_leases[#finished_leases + 1] = id
+  elseif task[2] == fence and (task[1] == 'completed' or task[1] == 'failed') then
+    verdict = 'duplicate'
   end
   verdicts[#verdicts + 1] = verdict
 end

@@ -1,8 +1,8 @@
 -- Accepts a batch of new tasks. An id that exists already is left as it is, so a repeated submission is harmless.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed
--- ARGV[1] prefix of task keys (in the slot of the KEYS), then per task:
---         id, function id, arguments, priority (1..3), max attempts, timeout ms, delay ms
+-- ARGV[1] prefix of task keys (in the slot of the KEYS), then per run of tasks that are alike:
+--         function id, priority (1..3), max attempts, timeout ms, delay ms, number of tasks, then per task: id, arguments
 -- Returns one integer per task: 1 accepted, 0 existing.
 
 local prefix = ARGV[1]
@@ -12,30 +12,39 @@ local now_text = string.format('%.0f', now)
 local verdicts = {}
 local pushes = { {}, {}, {} }
 
-for i = 2, #ARGV, 7 do
-  local id = ARGV[i]
-  local key = prefix .. id
-  if redis.call('EXISTS', key) == 1 then
-    verdicts[#verdicts + 1] = 0
-  else
-    local delay = tonumber(ARGV[i + 6])
-    local state = 'queued'
-    if delay > 0 then
-      state = 'delayed'
-      redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
+local at = 2
+while at <= #ARGV do
+  local function_id, priority, max, timeout = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local delay, count = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  at = at + 6
+  local push = pushes[tonumber(priority)]
+  local state, since, since_text = 'queued', 'submitted', now_text
+  if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
+  -- What is usual takes no room.
+  local unusual = {}
+  if priority ~= '2' then unusual[#unusual + 1] = 'priority'; unusual[#unusual + 1] = priority end
+  if max ~= '3' then unusual[#unusual + 1] = 'max'; unusual[#unusual + 1] = max end
+  if timeout ~= '0' then unusual[#unusual + 1] = 'timeout'; unusual[#unusual + 1] = timeout end
+
+  for i = at, at + 2 * count - 2, 2 do
+    local id = ARGV[i]
+    local key = prefix .. id
+    if redis.call('EXISTS', key) == 1 then
+      verdicts[#verdicts + 1] = 0
     else
-      local push = pushes[tonumber(ARGV[i + 3])]
-      push[#push + 1] = id
+      redis.call('HSET', key, 'state', state, 'function', function_id, 'args', ARGV[i + 1], since, since_text, unpack(unusual))
+      if delay > 0 then
+        redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
+      else
+        push[#push + 1] = id
+      end
+      verdicts[#verdicts + 1] = 1
     end
-    redis.call('HSET', key, 'state', state, 'function', ARGV[i + 1], 'args', ARGV[i + 2], 'priority', ARGV[i + 3],
-      'max', ARGV[i + 4], 'timeout', ARGV[i + 5], 'history', now_text .. ' task.submitted ' .. state)
-    verdicts[#verdicts + 1] = 1
   end
+  at = at + 2 * count
 end
 
 for priority = 1, 3 do
-  if #pushes[priority] > 0 then
-    redis.call('LPUSH', KEYS[priority], unpack(pushes[priority]))
-  end
+  if #pushes[priority] > 0 then redis.call('LPUSH', KEYS[priority], unpack(pushes[priority])) end
 end
 return verdicts

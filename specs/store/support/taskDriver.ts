@@ -98,7 +98,7 @@ export class TaskDriver {
   /** What the guard looks at: whether this attempt is the last. */
   private async grantAttempts(left: boolean): Promise<void> {
     const key = this.fixture.key(this.taskId);
-    const attempt = Number(await this.fixture.redis.hget(key, 'attempt'));
+    const attempt = (await this.fixture.store.readTask(this.taskId))?.attempt ?? 0;
     if (attempt > 0) await this.fixture.redis.hset(key, 'max', left ? attempt + 1 : attempt);
   }
 
