@@ -1,5 +1,7 @@
-import { destination, type DestinationStream, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import type { LogFormat, LogLevel } from './config.js';
+import { type LogLines, stdoutLines } from './logLines.js';
+import { type LineStyle, transitionLog, type TransitionLog } from './transitionLog.js';
 
 export interface LogOptions {
   level: LogLevel;
@@ -10,27 +12,33 @@ export interface LogOptions {
   base: Record<string, string>;
 }
 
-/** A logger to stdout, and what writes out the lines it still has; lines are written behind, several at once under load. */
+/** A logger to stdout, the log of transitions among its lines, and what writes out the lines it still has. */
 export interface Log {
   log: Logger;
+  transition: TransitionLog;
   flush: () => Promise<void>;
 }
 
-export function openLog({ level, format, colour, base }: LogOptions): Log {
-  const stdout = destination({ dest: 1, sync: false });
-  // A reader that has gone away (a closed terminal) must not take the actor with it.
-  stdout.on('error', () => undefined);
-  const stream: DestinationStream =
-    format === 'json' ? stdout : { write: (line) => stdout.write(prettyLine(line, colour)) };
+const WARN = 40;
+
+export function openLog(options: LogOptions, lines: LogLines = stdoutLines()): Log {
+  const { level, format, colour, base } = options;
+  const style: LineStyle = { format, colour, base };
+  const stream: DestinationStream & { lastLevel: number } = {
+    // Set by pino before each write, because of the symbol below.
+    lastLevel: 0,
+    write(line) {
+      lines.write(format === 'json' ? line : prettyLine(line, colour));
+      if (this.lastLevel >= WARN) lines.hurry();
+    },
+  };
+  Object.assign(stream, { [Symbol.for('pino.metadata')]: true });
   const log = pino({ level, base }, stream);
-  const flush = (): Promise<void> =>
-    new Promise((resolve) => {
-      setTimeout(resolve, 500).unref();
-      stdout.flush(() => {
-        resolve();
-      });
-    });
-  return { log, flush };
+  const write = (line: string): void => {
+    lines.write(line);
+  };
+  const transition = log.isLevelEnabled('info') ? transitionLog(write, style) : () => undefined;
+  return { log, transition, flush: () => lines.flush() };
 }
 
 const LEVELS: Record<number, [name: string, colour: number]> = {
@@ -43,28 +51,15 @@ const LEVELS: Record<number, [name: string, colour: number]> = {
 };
 
 /** Left out of pretty lines: who writes is seen from where the line appears. */
-const HIDDEN = new Set(['level', 'time', 'actor', 'msg', 'machine', 'id', 'from', 'event', 'to', 'err']);
+const HIDDEN = new Set(['level', 'time', 'actor', 'msg', 'err']);
 
-/**
- * One line for people, about 3 us. Transitions are the most of a log, so they get the shape that reads best:
- * `12:00:01.234 info task 5c9e... queued -> running (task.claimed) worker=w1 attempt=1`.
- */
-export function prettyLine(json: string, colour: boolean): string {
+/** One line for people; those of transitions, the most of a log, are made in `transitionLog.ts`. */
+function prettyLine(json: string, colour: boolean): string {
   const line = JSON.parse(json) as Record<string, unknown>;
   const [level, levelColour] = LEVELS[Number(line.level)] ?? ['?', 0];
   const time = new Date(Number(line.time)).toISOString().slice(11, 23);
   const paint = (text: string, code: number): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
   const parts = [paint(time, 90), paint(level.padEnd(5), levelColour)];
-  if (typeof line.machine === 'string') {
-    parts.push(
-      paint(line.machine, 36),
-      String(line.id),
-      String(line.from),
-      '->',
-      paint(String(line.to), 1),
-      `(${String(line.event)})`,
-    );
-  }
   if (typeof line.msg === 'string') parts.push(line.msg);
   for (const [key, value] of Object.entries(line)) {
     if (!HIDDEN.has(key))

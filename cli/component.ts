@@ -15,7 +15,7 @@ import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
 import { keepSealKey } from '../bus/redis/sealKey.js';
 import type { TaskStore } from '../bus/taskStore.js';
-import { type TransitionLog, transitionLog } from '../bus/transitionLog.js';
+import type { TransitionLog } from '../bus/transitionLog.js';
 import { every, systemClock } from '../actors/clock.js';
 import { componentMachine } from '../actors/lifecycles/componentMachine.js';
 import { runMachine } from '../actors/lifecycles/runMachine.js';
@@ -77,8 +77,8 @@ export async function runComponent(
 ): Promise<void> {
   process.title = `mpcsfaas ${kind} ${id}`;
   const colour = process.stdout.isTTY;
-  const { log, flush } = openLog({ level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } });
-  const transition = transitionLog(log);
+  const style = { level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } };
+  const { log, transition, flush } = openLog(style);
   const machine: Actor<typeof componentMachine> = runMachine(componentMachine, {
     machine: 'component',
     id: `${kind} ${id}`,

@@ -1,9 +1,11 @@
 import { expect } from 'chai';
-import { pino } from 'pino';
 import { componentMachine } from '../../actors/lifecycles/componentMachine.js';
 import { runMachine } from '../../actors/lifecycles/runMachine.js';
 import { workerMachine } from '../../actors/lifecycles/workerMachine.js';
-import { transitionLog } from '../../bus/transitionLog.js';
+import type { LogFormat, LogLevel } from '../../bus/config.js';
+import { openLog } from '../../bus/log.js';
+import type { LogLines } from '../../bus/logLines.js';
+import type { TransitionLog } from '../../bus/transitionLog.js';
 import { ManualClock } from './support/manualClock.js';
 import { recordTransitions } from './support/transitions.js';
 
@@ -90,21 +92,54 @@ describe('a running machine', () => {
 
 describe('the transition log', () => {
   const written: string[] = [];
-  const logger = (level: string): pino.Logger => pino({ level }, { write: (line: string) => written.push(line) });
+  const lines: LogLines = {
+    write: (line) => written.push(line),
+    hurry: () => undefined,
+    flush: () => Promise.resolve(),
+  };
+  const open = (level: LogLevel, format: LogFormat): TransitionLog =>
+    openLog({ level, format, colour: false, base: { actor: 'dispatcher' } }, lines).transition;
 
   beforeEach(() => written.splice(0));
 
   it('writes one line of JSON with time, machine, id, from, event, to and what explains it, at level info', () => {
-    transitionLog(logger('info'))('task', 't1', 'queued', 'task.claimed', 'running', { worker: 'w1', attempt: 2 });
+    const details = { worker: 'a "quoted" name', attempt: 2, reason: undefined };
+    open('info', 'json')('task', 't1', 'queued', 'task.claimed', 'running', details);
     expect(written).to.have.length(1);
-    const line = JSON.parse(written[0]!) as Record<string, unknown>;
-    expect(line).to.include({ machine: 'task', id: 't1', from: 'queued', event: 'task.claimed', to: 'running' });
-    expect(line).to.include({ level: 30, worker: 'w1', attempt: 2 });
-    expect(line['time']).to.be.a('number');
+    const { time, ...line } = JSON.parse(written[0]!) as Record<string, unknown>;
+    expect(line).to.deep.equal({
+      ...{ level: 30, actor: 'dispatcher', machine: 'task', id: 't1' },
+      ...{ from: 'queued', event: 'task.claimed', to: 'running', worker: 'a "quoted" name', attempt: 2 },
+    });
+    expect(time).to.be.closeTo(Date.now(), 5_000);
+  });
+
+  it('writes one line for people, led by the time', () => {
+    open('info', 'pretty')('task', 't1', 'queued', 'task.claimed', 'running', { worker: 'w1', attempt: 2 });
+    expect(written.join('')).to.match(
+      /^\d\d:\d\d:\d\d\.\d{3} info {2}task t1 queued -> running \(task\.claimed\) worker=w1 attempt=2\n$/,
+    );
   });
 
   it('costs nothing where nobody reads it', () => {
-    transitionLog(logger('warn'))('task', 't1', 'queued', 'task.claimed', 'running');
+    open('warn', 'json')('task', 't1', 'queued', 'task.claimed', 'running');
     expect(written).to.have.length(0);
+  });
+});
+
+describe('log lines', () => {
+  it('leave at once from level warn on, with those before them', () => {
+    const hurried: string[] = [];
+    const gathered: string[] = [];
+    const lines: LogLines = {
+      write: (line) => gathered.push(line),
+      hurry: () => hurried.push(...gathered.splice(0)),
+      flush: () => Promise.resolve(),
+    };
+    const { log } = openLog({ level: 'info', format: 'json', colour: false, base: {} }, lines);
+    log.info('one');
+    expect(hurried).to.have.length(0);
+    log.warn('two');
+    expect(hurried.map((line) => (JSON.parse(line) as { msg: string }).msg)).to.deep.equal(['one', 'two']);
   });
 });
