@@ -266,7 +266,7 @@ export class Dispatcher {
       }
       if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
-      this.settler.push({ ...result, event: ENDS[result.outcome], retryDelayMs: 0, worker: worker.name });
+      this.settler.push({ ...result, event: ENDS[result.outcome], worker: worker.name });
     }
     if (released.length > 0) this.release(worker, released);
     this.claims.wake();

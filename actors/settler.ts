@@ -135,11 +135,11 @@ export class Settler {
 
   private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: SettleVerdict): void {
     const reason = failure && `${failure.type}: ${failure.signal ?? failure.exception ?? ''}`;
-    this.deps.transition('task', taskId, 'running', event, to, { worker, runTimeUs, reason });
-    const attemptsLeft = to === 'queued' || to === 'retrying';
-    if (nextTaskState('running', { type: event, attemptsLeft }) !== to) {
+    const made = event === 'task.raised' && to === 'retrying' ? 'task.retried' : event;
+    this.deps.transition('task', taskId, 'running', made, to, { worker, runTimeUs, reason });
+    if (nextTaskState('running', { type: made, attemptsLeft: to === 'queued' }) !== to) {
       this.deps.onError(
-        new Error(`Redis moved task ${taskId} to ${to} on ${event}, which the task machine does not have`),
+        new Error(`Redis moved task ${taskId} to ${to} on ${made}, which the task machine does not have`),
       );
     }
   }
@@ -193,7 +193,6 @@ export function unstarted(
     event,
     payload: NO_BYTES,
     failure,
-    retryDelayMs: 0,
     worker,
     startedAtMs: 0,
     runTimeUs: 0,

@@ -1,5 +1,5 @@
-import type { NewTask } from '../bus/taskStore.js';
-import type { TaskOptions } from './schemas.js';
+import type { NewTask, RetryPolicy } from '../bus/taskStore.js';
+import type { RetryOption, TaskOptions } from './schemas.js';
 
 /** What a request wants run; as a task it has an id as well. */
 export interface TaskRequest {
@@ -19,5 +19,26 @@ export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts
     maxAttempts: options.max_attempts ?? defaultMaxAttempts,
     timeoutMs: Math.ceil((options.timeout_s ?? 0) * 1000),
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
+    ...(options.retry && { retry: retryPolicy(options.retry) }),
+    ...(options.result_ttl_s && { resultTtlSeconds: options.result_ttl_s }),
   };
+}
+
+function retryPolicy(option: RetryOption): RetryPolicy {
+  const { max_retries, backoff_s = 1, backoff_factor = 2, max_backoff_s = 300, jitter = 0.5, on } = option;
+  return {
+    maxRetries: max_retries,
+    backoffMs: Math.ceil(backoff_s * 1000),
+    backoffFactor: backoff_factor,
+    maxBackoffMs: Math.ceil(max_backoff_s * 1000),
+    jitter,
+    // Workers name the exceptions of the language without their module.
+    ...(on && { on: on.map((name) => name.replace(/^builtins\./, '')) }),
+  };
+}
+
+/** How long the task may take beyond the usual, and be kept then. */
+export function longestLifeMs({ delayMs, timeoutMs, retry, resultTtlSeconds = 0 }: NewTask): number {
+  const backoffsMs = retry ? retry.maxRetries * (retry.maxBackoffMs + timeoutMs) : 0;
+  return delayMs + timeoutMs + backoffsMs + resultTtlSeconds * 1000;
 }

@@ -30,6 +30,42 @@ export const StatusSchema = Type.Unsafe<(typeof STATUSES)[number]>({
   description: 'QUEUED and RUNNING may change; COMPLETED, FAILED and CANCELLED are final.',
 });
 
+const RetryOption = Type.Object(
+  {
+    max_retries: Type.Integer({ minimum: 1, maximum: 100, description: 'How often at most', examples: [3] }),
+    backoff_s: Type.Optional(
+      Type.Number({ minimum: 0, maximum: SECONDS_PER_YEAR, description: 'Delay before the first retry. Default 1' }),
+    ),
+    backoff_factor: Type.Optional(
+      Type.Number({ minimum: 1, maximum: 1000, description: 'Each delay is so many times the one before. Default 2' }),
+    ),
+    max_backoff_s: Type.Optional(
+      Type.Number({ minimum: 0, maximum: SECONDS_PER_YEAR, description: 'Longest delay. Default 300' }),
+    ),
+    jitter: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: 'Share of the delay that is random, so that many tasks do not come back at once. Default 0.5',
+      }),
+    ),
+    on: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 200 }), {
+        minItems: 1,
+        maxItems: 32,
+        description:
+          'Names of exception classes, `ConnectionError` or `mymodule.MyError`; classes derived from them count. Absent: any Exception',
+        examples: [['ConnectionError']],
+      }),
+    ),
+  },
+  {
+    description:
+      'Try again after an exception. Lost workers and crashes do not count here, nor retries for `max_attempts`.',
+  },
+);
+export type RetryOption = Static<typeof RetryOption>;
+
 /** Options of a task, alike wherever tasks are submitted. */
 export const taskOptions = {
   timeout_s: Type.Optional(
@@ -45,7 +81,7 @@ export const taskOptions = {
       minimum: 1,
       maximum: 1000,
       description:
-        'Starts until a lost worker or crashed process is the end. An exception your function raises is an answer, never retried.',
+        'Starts until a lost worker or crashed process is the end. An exception your function raises is an answer; see `retry`.',
       examples: [3],
     }),
   ),
@@ -63,6 +99,15 @@ export const taskOptions = {
       maximum: SECONDS_PER_YEAR,
       description: 'Seconds until the task may start. 0 or absent: at once.',
       examples: [0],
+    }),
+  ),
+  retry: Type.Optional(RetryOption),
+  result_ttl_s: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: SECONDS_PER_YEAR,
+      description: 'Seconds that the finished task and its result are kept. Absent: RESULT_TTL_SECONDS of the server.',
+      examples: [3600],
     }),
   ),
 };

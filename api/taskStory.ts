@@ -15,6 +15,7 @@ const MOMENTS = {
   started: 'When its function was last called, by the clock of the worker',
   finished: 'When it ended',
   due: 'When a delayed or retrying task may start',
+  next_attempt: 'When a retrying task may start again',
 } as const;
 type Moment = keyof typeof MOMENTS;
 type MomentFields = Record<`${Moment}_at`, string | null> & Record<`${Moment}_at_ms`, number | null>;
@@ -55,6 +56,9 @@ const storyFields = {
   attempts: Type.Integer({ description: 'Starts so far' }),
   max_attempts: Type.Integer(),
   timeout_s: number('Longest run time'),
+  retries: Type.Integer({ description: 'Attempts so far that raised an exception and were followed by another' }),
+  max_retries: Type.Integer({ description: 'Of `retry`; 0 without' }),
+  result_ttl_s: number('How long it is kept when it has ended; null: as the server keeps all'),
   worker: text('The last that ran it'),
   run_time_us: number('Of the call of the function, microseconds'),
   peak_memory_kib: number('Of the Python process'),
@@ -78,6 +82,9 @@ export function taskStory(task: TaskRecord): Story {
     attempts: task.attempt,
     max_attempts: task.maxAttempts,
     timeout_s: task.timeoutMs === 0 ? null : task.timeoutMs / 1000,
+    retries: task.retries,
+    max_retries: task.retry?.maxRetries ?? 0,
+    result_ttl_s: task.resultTtlSeconds ?? null,
     worker: task.worker ?? null,
     run_time_us: task.runTimeUs ?? null,
     peak_memory_kib: task.peakMemoryKib ?? null,
@@ -91,6 +98,7 @@ export function taskStory(task: TaskRecord): Story {
       started: task.startedAtMs,
       finished: task.finishedAtMs,
       due: task.dueAtMs,
+      next_attempt: task.state === 'retrying' ? task.dueAtMs : undefined,
     }),
   };
 }

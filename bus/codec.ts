@@ -287,13 +287,14 @@ function toResult(value: unknown): TaskResult {
 
 export function toFailure(value: unknown): Failure {
   if (typeof value !== 'object' || value === null) throw new ShapeError();
-  const { type, message, exception, traceback, signal, exitCode } = value as Record<string, unknown>;
+  const { type, message, exception, bases, traceback, signal, exitCode } = value as Record<string, unknown>;
   const known = FAILURE_TYPES.find((name) => name === type);
   if (known === undefined) throw new ShapeError();
   return {
     type: known,
     message: text(message),
     ...(exception != null && { exception: text(exception) }),
+    ...(bases != null && { bases: array(bases).map(text) }),
     ...(traceback != null && { traceback: text(traceback) }),
     ...(signal != null && { signal: text(signal) }),
     ...(exitCode != null && { exitCode: number(exitCode) }),

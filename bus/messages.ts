@@ -27,6 +27,8 @@ export interface Failure {
   message: string;
   /** Class name of the user's exception, such as `ValueError`. */
   exception?: string;
+  /** The class of the exception that was raised and those it derives from: `ValueError`, `mymod.MyError`. */
+  bases?: string[];
   /** The remote traceback, as Python prints it. */
   traceback?: string;
   /** Name of the signal that ended the process, such as `SIGKILL`. */

@@ -78,6 +78,23 @@ export interface NewTask {
   timeoutMs: number;
   /** 0 for at once. */
   delayMs: number;
+  /** Absent: an exception is the answer. */
+  retry?: RetryPolicy;
+  /** How long the task is kept when it has ended; absent: as long as the store keeps all. */
+  resultTtlSeconds?: number;
+}
+
+/** When an attempt that ended with an exception is followed by another one. Lost workers and crashes are `maxAttempts`' business. */
+export interface RetryPolicy {
+  maxRetries: number;
+  /** Before the first retry; each further one waits `backoffFactor` times as long, at most `maxBackoffMs`. */
+  backoffMs: number;
+  backoffFactor: number;
+  maxBackoffMs: number;
+  /** The share of the delay, 0 to 1, that is random: so much of it may be missing. */
+  jitter: number;
+  /** Names of exception classes, bare or with their module; those that derive from them are meant as well. Absent: any `Exception`. */
+  on?: string[];
 }
 
 export interface ClaimedTask extends TaskRef {
@@ -94,11 +111,10 @@ export interface Claim {
 }
 
 export interface Settlement extends TaskRef {
-  event: 'task.succeeded' | 'task.raised' | 'task.interrupted' | 'task.retried';
+  /** An exception that the task's retry policy covers leads to `retrying`: the store knows the policy, whoever settles. */
+  event: 'task.succeeded' | 'task.raised' | 'task.interrupted';
   payload: Buffer;
   failure?: Failure;
-  /** For `task.retried`: wait this long before the next attempt. */
-  retryDelayMs: number;
   worker: string;
   startedAtMs: number;
   runTimeUs: number;
@@ -148,6 +164,10 @@ export interface TaskRecord extends TaskOutcome {
   attempt: number;
   maxAttempts: number;
   timeoutMs: number;
+  /** Attempts so far that were followed by another one because of `retry`; they do not count for `maxAttempts`. */
+  retries: number;
+  retry?: RetryPolicy;
+  resultTtlSeconds?: number;
   worker?: string;
   queuedAtMs: number;
   claimedAtMs?: number;

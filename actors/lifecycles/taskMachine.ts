@@ -8,11 +8,11 @@ import { setup, type StateValueFrom } from 'xstate';
  * - `delayed`: accepted, not to be run before its time
  * - `queued`: waits for a dispatcher to claim it
  * - `running`: claimed under a lease and a fence; a worker has it, or is about to
- * - `retrying`: an attempt failed and its retry policy grants another one after a back-off
+ * - `retrying`: an attempt ended with an exception, and the task's retry policy grants another one after a back-off
  * - `completed`, `failed`, `cancelled`: ended, immutable
  *
- * An attempt that was interrupted (lost worker, crashed process) goes back into the queue while attempts last. One that was
- * released had not started and is not counted.
+ * An attempt that was interrupted (lost worker, crashed process) goes back into the queue while attempts last; those that the retry
+ * policy followed by another are not counted there. One that was released had not started and is not counted either.
  */
 export const taskMachine = setup({
   types: { events: {} as TaskEvent },
@@ -37,7 +37,7 @@ export const taskMachine = setup({
       on: {
         'task.succeeded': 'completed',
         'task.raised': 'failed',
-        'task.retried': [{ guard: 'hasAttemptsLeft', target: 'retrying' }, { target: 'failed' }],
+        'task.retried': 'retrying',
         'task.interrupted': [{ guard: 'hasAttemptsLeft', target: 'queued' }, { target: 'failed' }],
         'task.released': 'queued',
         'task.cancelled': 'cancelled',
@@ -63,8 +63,8 @@ export type TaskEvent =
   | { type: 'task.succeeded' }
   /** The function raised, or its result could not be used: an answer, too. */
   | { type: 'task.raised' }
-  /** The function raised and the task's retry policy covers it. */
-  | { type: 'task.retried'; attemptsLeft: boolean }
+  /** The function raised, and the task's retry policy covers it and is not spent: no answer yet. */
+  | { type: 'task.retried' }
   /** The worker or the process was lost under it. */
   | { type: 'task.interrupted'; attemptsLeft: boolean }
   /** Given back before it was started. */

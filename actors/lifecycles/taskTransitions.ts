@@ -22,7 +22,6 @@ function flagOf(event: TaskEvent): boolean {
   switch (event.type) {
     case 'task.submitted':
       return event.delayed;
-    case 'task.retried':
     case 'task.interrupted':
       return event.attemptsLeft;
     default:

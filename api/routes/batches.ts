@@ -7,7 +7,7 @@ import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
 import { IndexSet } from '../groups/indexSet.js';
 import { IdempotencyHeaders, idsFor } from '../idempotency.js';
-import { newTask } from '../newTask.js';
+import { longestLifeMs, newTask } from '../newTask.js';
 import { resultFields, resultJson } from '../resultJson.js';
 import { errorResponses, MAX_BATCH_TASKS, TaskResult, Uuid, waitSeconds } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
@@ -88,10 +88,10 @@ instead of base64.`,
   );
 }
 
-/** How long the last of the tasks may take beyond the usual. */
+/** How much longer than usual the group is of use. */
 function longest(tasks: readonly NewTask[]): number {
   let longestMs = 0;
-  for (const { delayMs, timeoutMs } of tasks) longestMs = Math.max(longestMs, delayMs + timeoutMs);
+  for (const task of tasks) longestMs = Math.max(longestMs, longestLifeMs(task));
   return longestMs;
 }
 

@@ -163,7 +163,6 @@ const settlement = ({ taskId, fence }: ClaimedTask): Settlement => ({
   fence,
   event: 'task.succeeded',
   payload: ARGUMENTS,
-  retryDelayMs: 0,
   worker: 'bench',
   startedAtMs: Date.now(),
   runTimeUs: 10,

@@ -21,6 +21,7 @@ import type {
 import { functionIdOf, functionKey, PRIORITIES, type ShardKeys, WORKERS_KEY } from './keys.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
+import { taskExtras } from './taskExtras.js';
 import { readOutcomesUpTo, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
@@ -29,16 +30,18 @@ export interface RedisTaskStoreOptions {
   leaseMs: number;
   /** How long a finished task and its result are kept. */
   resultTtlSeconds: number;
+  /** For the jitter of retries; default `Math.random`. */
+  random?: () => number;
 }
 
 const scripts = {
   submit: new Script<number[]>('submit'),
   claim: new Script<[Buffer[], (Buffer | number)[]]>('claim', 'story'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story'),
+  settle: new Script<Buffer[]>('settle', 'story', 'ending'),
   release: new Script<number[]>('release', 'story'),
-  cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel'),
-  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story'),
+  cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel', 'ending'),
+  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending'),
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
@@ -99,7 +102,8 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
       const args: (string | Buffer | number)[] = [shard.taskPrefix];
       for (const run of runsAlike(batch)) {
         const { functionId, priority, maxAttempts, timeoutMs, delayMs } = run[0] as NewTask;
-        args.push(functionId, PRIORITIES.indexOf(priority) + 1, maxAttempts, timeoutMs, delayMs, run.length);
+        const extras = taskExtras(run[0] as NewTask);
+        args.push(functionId, PRIORITIES.indexOf(priority) + 1, maxAttempts, timeoutMs, delayMs, extras, run.length);
         for (const { taskId, arguments: bytes } of run) args.push(taskId, bytes);
       }
       const verdicts = await scripts.submit.run(this.redis, [...shard.queues, shard.delayed], args);
@@ -165,7 +169,8 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
         if (s.event === 'task.succeeded' && s.output.length === 0) args.push('');
         else {
           const failure = s.failure ? JSON.stringify(s.failure) : '';
-          args.push(s.event, failure, s.retryDelayMs, s.output, s.outputTruncated ? '1' : '');
+          const random = s.event === 'task.raised' ? (this.options.random ?? Math.random)() : '';
+          args.push(s.event, failure, random, s.output, s.outputTruncated ? '1' : '');
         }
       }
       const keys = [...shard.queues, shard.delayed, shard.leases];
@@ -299,4 +304,5 @@ const isAlike = (a: NewTask, b: NewTask): boolean =>
   a.priority === b.priority &&
   a.maxAttempts === b.maxAttempts &&
   a.timeoutMs === b.timeoutMs &&
-  a.delayMs === b.delayMs;
+  a.delayMs === b.delayMs &&
+  taskExtras(a) === taskExtras(b);

@@ -1,5 +1,12 @@
 import type { Failure } from '../messages.js';
-import { TASK_STATES, type TaskOutcome, type TaskRecord, type TaskState, type TransitionRecord } from '../taskStore.js';
+import {
+  type RetryPolicy,
+  TASK_STATES,
+  type TaskOutcome,
+  type TaskRecord,
+  type TaskState,
+  type TransitionRecord,
+} from '../taskStore.js';
 import { PRIORITIES } from './keys.js';
 
 /**
@@ -11,6 +18,7 @@ import { PRIORITIES } from './keys.js';
  *   claims that count, written when a task goes back into the queue
  * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
  * - ended: line of the last transition, where it is not that of a success
+ * - of few tasks: retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
  *
  * A line is `<ms> <event> <state>[ <detail>]`.
@@ -68,6 +76,8 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     runTimeUs: positive(runTime),
     peakMemoryKib: positive(peakMemory),
     dueAtMs,
+    retry: hash.retry && (JSON.parse(hash.retry.toString()) as RetryPolicy),
+    resultTtlSeconds: positive(/^\d+/.exec(text(hash.after) ?? '')?.[0]),
   };
   return {
     ...outcome,
@@ -76,6 +86,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     attempt,
     maxAttempts: positive(text(hash.max)) ?? 3,
     timeoutMs: positive(text(hash.timeout)) ?? 0,
+    retries: positive(text(hash.retries)) ?? 0,
     queuedAtMs: history[0]?.atMs ?? 0,
     outputTruncated: hash.output_truncated !== undefined,
     history,

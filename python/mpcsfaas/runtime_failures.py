@@ -28,6 +28,9 @@ from . import runtime_pickling as pickling
 TEXT_LIMIT: Final = 64 * 1024
 # An exception larger than this travels with its text cut.
 PAYLOAD_LIMIT: Final = 1 << 20
+# Of the class of an exception: how many of those it derives from are told, and how much of each name.
+BASES_LIMIT: Final = 32
+NAME_LIMIT: Final = 200
 
 _OWN_FILES: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "runtime")
 
@@ -82,17 +85,30 @@ def render(
     shown = error.shown if isinstance(error, PlatformError) else error
     text = traceback_text(shown)
     message = error.message if isinstance(error, PlatformError) else safe_text(shown)
-    meta = {
+    meta: dict[str, object] = {
         "type": error.kind if isinstance(error, PlatformError) else _failure_type(error),
         "message": cut(message),
         "exception": type(shown).__name__,
         "traceback": text,
     }
+    if not isinstance(error, PlatformError):
+        meta["bases"] = _class_names(type(error))
     payload = _exception_payload(shown, text, main, client_knows)
     # Frames keep their locals alive, which after a MemoryError is the memory that is missing.
     with contextlib.suppress(Exception):
         traceback.clear_frames(shown.__traceback__)
     return json.dumps(meta).encode(), payload
+
+
+def _class_names(kind: type[BaseException]) -> list[str]:
+    """Name the class and those it derives from, for retry policies; those of the language without a module."""
+    names = []
+    for base in kind.__mro__[:BASES_LIMIT]:
+        module = getattr(base, "__module__", "")
+        if base is not object:
+            name = base.__qualname__ if module == "builtins" else f"{module}.{base.__qualname__}"
+            names.append(cut(name)[:NAME_LIMIT])
+    return names
 
 
 def _failure_type(error: BaseException) -> str:

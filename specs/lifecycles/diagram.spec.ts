@@ -40,8 +40,8 @@ describe('the drawing of a machine', () => {
   }
 
   it('names guards', () => {
-    expect(mermaidDiagram(taskMachine)).to.contain('running --> retrying: task.retried [hasAttemptsLeft]');
-    expect(mermaidDiagram(taskMachine)).to.contain('running --> failed: task.retried\n');
+    expect(mermaidDiagram(taskMachine)).to.contain('running --> queued: task.interrupted [hasAttemptsLeft]');
+    expect(mermaidDiagram(taskMachine)).to.contain('running --> failed: task.interrupted\n');
   });
 
   it('names silence by its delay', () => {

@@ -20,8 +20,7 @@ const TABLE: Record<TaskMachineState, Record<string, TaskMachineState>> = {
   running: {
     'task.succeeded': 'completed',
     'task.raised': 'failed',
-    'task.retried': 'failed',
-    'task.retried(attemptsLeft)': 'retrying',
+    'task.retried': 'retrying',
     'task.interrupted': 'failed',
     'task.interrupted(attemptsLeft)': 'queued',
     'task.released': 'queued',

@@ -1,4 +1,5 @@
 import type { TaskOrder, TaskResult } from '../../bus/messages.js';
+import type { RetryPolicy } from '../../bus/taskStore.js';
 import type { Random } from './random.js';
 
 /** What the function of a simulated task does; it travels in the task's arguments. */
@@ -8,6 +9,8 @@ export interface Behaviour {
   runMs: number;
   /** Attempts that crash their process before one ends as it should; more than there are attempts for a poison task. */
   crashes: number;
+  /** Attempts, after those, that raise before one ends as it should. */
+  raises: number;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -15,7 +18,7 @@ const POISON = 1_000;
 
 export function randomBehaviour(
   random: Random,
-  { longMs, crashing }: { longMs: number; crashing: boolean },
+  { longMs, crashing, retried }: { longMs: number; crashing: boolean; retried: boolean },
 ): Behaviour {
   const runMs = random.weighted([
     [random.between(1, 100), 5],
@@ -28,7 +31,8 @@ export function randomBehaviour(
     ['never' as const, 1],
   ]);
   const crashes = crashing && random.chance(0.15) ? random.pick([1, 1, 2, POISON]) : 0;
-  return { ends, runMs: Math.round(runMs), crashes };
+  const raises = retried ? random.pick([0, 1, 1, 2, 4]) : 0;
+  return { ends, runMs: Math.round(runMs), crashes, raises };
 }
 
 export const encodeBehaviour = (behaviour: Behaviour): Buffer => Buffer.from(JSON.stringify(behaviour));
@@ -46,10 +50,11 @@ export function endingOf({
   arguments: args,
   timeoutMs,
 }: TaskOrder): { ending: Ending; afterMs: number } | undefined {
-  const { ends, runMs, crashes } = decodeBehaviour(args);
+  const { ends, runMs, crashes, raises } = decodeBehaviour(args);
   const attempt = Number.parseInt(fence, 10);
   const limitMs = timeoutMs > 0 ? timeoutMs : Infinity;
   if (attempt <= crashes && runMs <= limitMs) return { ending: 'crashed', afterMs: runMs };
+  if (attempt <= crashes + raises && runMs <= limitMs) return { ending: 'raised', afterMs: runMs };
   if (ends !== 'never' && runMs <= limitMs) {
     return { ending: ends === 'returning' ? 'returned' : 'raised', afterMs: runMs };
   }
@@ -75,7 +80,7 @@ export function resultOf({ taskId, fence }: TaskOrder, ending: Ending, runMs: nu
         ...common,
         outcome: 'failed',
         payload: exceptionOf(taskId),
-        failure: { type: 'UserException', message: 'no' },
+        failure: { type: 'UserException', message: 'no', exception: 'ValueError', bases: ['ValueError', 'Exception'] },
       };
     case 'timedOut':
       return { ...common, outcome: 'failed', payload: NO_BYTES, failure: { type: 'Timeout', message: 'too long' } };
@@ -90,3 +95,11 @@ export function resultOf({ taskId, fence }: TaskOrder, ending: Ending, runMs: nu
       return ending satisfies never;
   }
 }
+
+export const randomRetryPolicy = (random: Random): RetryPolicy => ({
+  maxRetries: random.integer(1, 3),
+  backoffMs: random.integer(0, 2_000),
+  backoffFactor: random.pick([1, 2]),
+  maxBackoffMs: 5_000,
+  jitter: random.pick([0, 0.5, 1]),
+});

@@ -18,6 +18,7 @@ export type Invariant =
   | 'only the holder of the fence settles'
   | 'the recorded value is the function’s'
   | 'at most max_attempts'
+  | 'at most max_retries'
   | 'nothing runs twice without need'
   | 'what was refused is stopped'
   | 'nothing is left behind'
@@ -40,6 +41,8 @@ export interface TaskEntry {
   /** Given by the last claim. */
   fence: string | undefined;
   starts: number;
+  /** Starts that ended with an exception that was no answer yet. */
+  retries: number;
   /** Starts that took their process with them. */
   crashes: number;
   ended: { state: TaskState; payload: string } | undefined;
@@ -66,6 +69,7 @@ export class Ledger {
       state: 'new',
       fence: undefined,
       starts: 0,
+      retries: 0,
       crashes: 0,
       ended: undefined,
     });
@@ -115,10 +119,14 @@ export class Ledger {
     if (event === 'task.claimed') entry.fence = task.fence;
     if (event === 'task.released') this.totals.released++;
     if (event === 'task.interrupted' && to === 'queued') this.totals.requeued++;
-    if (task.attempt > task.maxAttempts) {
+    entry.retries = task.retries;
+    if (task.retries > (task.retry?.maxRetries ?? 0)) {
+      this.violated('at most max_retries', `${shortId(task.taskId)} has been retried ${task.retries} times`);
+    }
+    if (task.attempt - task.retries > task.maxAttempts) {
       this.violated(
         'at most max_attempts',
-        `${shortId(task.taskId)} is at attempt ${task.attempt} of ${task.maxAttempts}`,
+        `${shortId(task.taskId)} is at attempt ${task.attempt} of ${task.maxAttempts}, ${task.retries} of them retried`,
       );
     }
     if (isTerminal(to)) this.checkOutcome(entry, task, to);
@@ -152,13 +160,11 @@ export class Ledger {
     entry.starts++;
     this.totals.starts++;
     this.trace.add(`${worker} STARTS ${shortRef(order)} (start ${entry.starts})`);
-    if (entry.starts > entry.task.maxAttempts) {
-      this.violated(
-        'at most max_attempts',
-        `start ${entry.starts} of ${shortRef(order)}, allowed ${entry.task.maxAttempts}`,
-      );
+    const allowed = entry.task.maxAttempts + entry.retries;
+    if (entry.starts > allowed) {
+      this.violated('at most max_attempts', `start ${entry.starts} of ${shortRef(order)}, allowed ${allowed}`);
     }
-    if (this.options.restartsNeedACrash && entry.starts > 1 + entry.crashes) {
+    if (this.options.restartsNeedACrash && entry.starts > 1 + entry.crashes + entry.retries) {
       const detail = `${shortRef(order)} is start ${entry.starts} of a task that crashed ${entry.crashes} times`;
       this.violated('nothing runs twice without need', detail);
     }
@@ -188,7 +194,7 @@ export class Ledger {
   }
 
   private checkMachine(task: StoredTask, from: TaskState | 'new', event: string, to: TaskState): void {
-    const attemptsLeft = task.attempt < task.maxAttempts;
+    const attemptsLeft = task.attempt - task.retries < task.maxAttempts;
     const machineEvent = { type: event, attemptsLeft, delayed: to === 'delayed' } as TaskEvent;
     if (nextTaskState(from, machineEvent) !== to) {
       this.violated('only transitions of the task machine', `${shortId(task.taskId)} ${from} -> ${to} on ${event}`);
@@ -224,12 +230,19 @@ function wrongOutcome({ behaviour, cancelRequested }: TaskEntry, task: StoredTas
   }
 }
 
-function wrongFailure({ ends, runMs }: Behaviour, task: StoredTask, payload: string): string | undefined {
+function wrongFailure(
+  { ends, runMs, crashes, raises }: Behaviour,
+  task: StoredTask,
+  payload: string,
+): string | undefined {
   const type = task.failure?.type;
-  const spent = task.attempt >= task.maxAttempts;
+  const spent = task.attempt - task.retries >= task.maxAttempts;
+  const retriesSpent = task.retries >= (task.retry?.maxRetries ?? 0);
   switch (type) {
     case 'UserException':
-      return ends === 'raising' && payload === exceptionOf(task.taskId).toString() ? undefined : `raised ${payload}`;
+      if (!retriesSpent) return `raised after ${task.retries} retries`;
+      if (ends !== 'raising' && task.attempt > crashes + raises) return 'it had raised often enough';
+      return payload === exceptionOf(task.taskId).toString() ? undefined : `raised ${payload}`;
     case 'Timeout':
       return task.timeoutMs > 0 && (ends === 'never' || runMs > task.timeoutMs) ? undefined : 'it had time';
     case 'ProcessCrashed':

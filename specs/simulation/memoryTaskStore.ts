@@ -12,6 +12,7 @@ import {
 import type { Failure, TaskRef } from '../../bus/messages.js';
 import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
 import { MemoryStoreReads } from './memoryStoreReads.js';
+import { retryDelayMs, retryDetail } from './retryModel.js';
 import { storedTask, type StoredTask } from './storedTask.js';
 
 export interface MemoryTaskStoreOptions {
@@ -21,6 +22,8 @@ export interface MemoryTaskStoreOptions {
   nowMs: () => number;
   /** The random part of the fences of one claim. */
   nonce: () => string;
+  /** For the jitter of retries, in [0, 1). */
+  random: () => number;
   /** Hears of every transition, in the step that makes it. */
   onTransition?: (task: StoredTask, from: TaskState | 'new', event: string, to: TaskState) => void;
 }
@@ -193,11 +196,10 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     if (!task || !this.holdsFence(task, fence)) return 'stale';
     if (task.state === 'completed' || task.state === 'failed') return 'duplicate';
     if (task.state !== 'running') return 'stale';
-    const hasAttemptsLeft = task.attempt < task.maxAttempts;
     shard.leases.remove(taskId);
     task.worker = worker;
     if (settlement.output.length > 0) {
-      const expiresAtMs = this.options.nowMs() + this.options.resultTtlSeconds * 1000;
+      const expiresAtMs = this.options.nowMs() + this.keptMs(task);
       shard.outputs.set(taskId, { bytes: settlement.output, expiresAtMs });
       if (settlement.outputTruncated) task.outputTruncated = true;
     }
@@ -205,26 +207,29 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       case 'task.succeeded':
         return this.recordResult(task, settlement, 'completed', ` on ${worker}`);
       case 'task.raised':
-        return this.recordResult(task, settlement, 'failed', ` on ${worker}`);
-      case 'task.retried':
-        if (!hasAttemptsLeft) {
-          return this.recordResult(task, { ...settlement, event: 'task.raised' }, 'failed', ` on ${worker}`);
-        }
-        shard.delayed.add(taskId, this.options.nowMs() + settlement.retryDelayMs);
-        return this.transition(task, 'task.retried', 'retrying', ` on ${worker}`);
+        return this.raise(shard, task, settlement);
       case 'task.interrupted':
-        return this.interrupt(shard, task, settlement, hasAttemptsLeft);
+        return this.interrupt(shard, task, settlement);
       default:
         return settlement.event satisfies never;
     }
   }
 
-  private interrupt(shard: ShardData, task: StoredTask, settlement: Settlement, retry: boolean): SettleVerdict {
+  private raise(shard: ShardData, task: StoredTask, settlement: Settlement): SettleVerdict {
+    const { failure, worker } = settlement;
+    const delayMs = retryDelayMs(task.retry, task.retries, failure, this.options.random());
+    if (!failure || delayMs === undefined) return this.recordResult(task, settlement, 'failed', ` on ${worker}`);
+    task.retries++;
+    shard.delayed.add(task.taskId, this.options.nowMs() + delayMs);
+    return this.transition(task, 'task.retried', 'retrying', retryDetail(failure, worker, delayMs));
+  }
+
+  private interrupt(shard: ShardData, task: StoredTask, settlement: Settlement): SettleVerdict {
     const failure = settlement.failure as Failure;
     const cause = failure.signal ?? (failure.exitCode === undefined ? failure.type : `exit code ${failure.exitCode}`);
     const interruptions = joined(task.interruptions, cause);
     const detail = ` on ${settlement.worker}: ${cause}`;
-    if (retry) {
+    if (hasAttemptsLeft(task)) {
       task.interruptions = interruptions;
       queueOf(shard, task).push(task.taskId);
       return this.transition(task, 'task.interrupted', 'queued', detail);
@@ -257,7 +262,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       const interruptions = joined(task.interruptions, 'lease expired');
       const detail = ` on ${holder}: lease expired`;
       const { attempt } = task;
-      if (attempt < task.maxAttempts) {
+      if (hasAttemptsLeft(task)) {
         task.interruptions = interruptions;
         queueOf(shard, task).push(taskId);
         this.transition(task, 'task.interrupted', 'queued', detail);
@@ -278,8 +283,12 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     detail = '',
   ): 'completed' | 'failed' | 'cancelled' {
     task.finishedMs = this.options.nowMs();
-    task.expiresAtMs = task.finishedMs + this.options.resultTtlSeconds * 1000;
+    task.expiresAtMs = task.finishedMs + this.keptMs(task);
     return this.transition(task, event, to, detail);
+  }
+
+  private keptMs({ resultTtlSeconds }: StoredTask): number {
+    return (resultTtlSeconds ?? this.options.resultTtlSeconds) * 1000;
   }
 
   /** The one place that changes a task's state. */
@@ -301,6 +310,10 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     return to;
   }
 }
+
+/** May it be interrupted once more? */
+export const hasAttemptsLeft = ({ attempt, retries, maxAttempts }: StoredTask): boolean =>
+  attempt - retries < maxAttempts;
 
 const queueOf = (shard: ShardData, { priority }: StoredTask): string[] => shard.queues[priority] as string[];
 

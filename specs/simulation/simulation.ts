@@ -1,5 +1,5 @@
 import { type Breakage, createStore, dispatcherBus } from './breakages.js';
-import { type Behaviour, encodeBehaviour, randomBehaviour } from './behaviour.js';
+import { type Behaviour, encodeBehaviour, randomBehaviour, randomRetryPolicy } from './behaviour.js';
 import { Client } from './client.js';
 import { DispatcherHost, MonitorHost, SupervisorHost, type Surroundings } from './hosts.js';
 import { Incidents } from './incidents.js';
@@ -94,6 +94,7 @@ export class Simulation {
       resultTtlSeconds: 86_400,
       nowMs: () => this.server.nowMs(),
       nonce: () => random.hex(8),
+      random: () => random.next(),
       onTransition: (task, from, event, to) => {
         ledger.onTransition(task, from, event, to);
       },
@@ -230,7 +231,9 @@ export class Simulation {
 
   private createTask(functions: Buffer[]): { task: NewTask; behaviour: Behaviour } {
     const { random, profile } = this;
-    const behaviour = randomBehaviour(random, { longMs: profile.longMs, crashing: profile.crashingTasks });
+    const retry = random.chance(0.3) ? randomRetryPolicy(random) : undefined;
+    const { longMs, crashingTasks: crashing } = profile;
+    const behaviour = randomBehaviour(random, { longMs, crashing, retried: retry !== undefined });
     const task: NewTask = {
       taskId: random.uuid(),
       functionId: functionIdOf(random.pick(functions)),
@@ -239,6 +242,7 @@ export class Simulation {
       maxAttempts: random.pick([1, 3, 3, 3, 5]),
       timeoutMs: random.chance(0.2) ? random.integer(100, 5_000) : 0,
       delayMs: random.chance(0.15) ? random.integer(1, 8_000) : 0,
+      ...(retry && { retry }),
     };
     this.ledger.register(task, behaviour);
     return { task, behaviour };
@@ -248,7 +252,10 @@ export class Simulation {
   private workLeftMs(): number {
     let sum = 0;
     for (const { task, behaviour, ended } of this.ledger.entries.values()) {
-      if (!ended) sum += behaviour.runMs * Math.min(task.maxAttempts, 1 + behaviour.crashes) + task.delayMs + 1_000;
+      if (ended) continue;
+      const retries = task.retry?.maxRetries ?? 0;
+      sum += behaviour.runMs * (Math.min(task.maxAttempts, 1 + behaviour.crashes) + retries) + task.delayMs + 1_000;
+      sum += retries * (task.retry?.maxBackoffMs ?? 0);
     }
     return sum;
   }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Failure } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
-import type { Settlement } from '../../bus/taskStore.js';
+import type { RetryPolicy, Settlement } from '../../bus/taskStore.js';
 import { type AttemptPair, delayMs, type Span, type StorePair } from './storePair.js';
 
 /** A step of the task store, given to Redis and to the model; the answers must be the same. */
@@ -21,11 +21,26 @@ const failures: Failure[] = [
   { type: 'ProcessCrashed', message: 'the process ended', exitCode: 0 },
   { type: 'ProcessCrashed', message: 'the process ended "so"', exitCode: 3 },
   { type: 'WorkerFailure', message: 'worker w was lost while it had the task' },
+  { type: 'UserException', message: 'no', exception: 'Odd\nName', bases: ['mod.Odd', 'OSError', 'Exception'] },
+  { type: 'UserException', message: 'no', exception: 'ValueError', bases: ['ValueError', 'Exception'] },
 ];
 
 function command(description: unknown, run: (pair: StorePair) => Promise<void>): StoreCommand {
   return { run, toString: () => JSON.stringify(description) };
 }
+
+/** Delays of a millisecond, or of days: see `Span`. */
+const retryPolicy: fc.Arbitrary<RetryPolicy> = fc.record(
+  {
+    maxRetries: fc.integer({ min: 1, max: 3 }),
+    backoffMs: fc.constantFrom(0, 1, 1_000_000_000),
+    backoffFactor: fc.constantFrom(1, 1.5),
+    maxBackoffMs: fc.constantFrom(2, 2_000_000_000),
+    jitter: fc.constantFrom(0, 0.5, 1),
+    on: fc.constantFrom(['mod.Odd'], ['Odd', 'KeyError'], ['OSError'], ['ValueError', 'Timeout'], ['other.Odd']),
+  },
+  { requiredKeys: ['maxRetries', 'backoffMs', 'backoffFactor', 'maxBackoffMs', 'jitter'] },
+);
 
 const submit = fc
   .array(
@@ -34,12 +49,14 @@ const submit = fc
       priority: fc.constantFrom<Priority>(...PRIORITIES),
       maxAttempts: fc.integer({ min: 1, max: 3 }),
       delay: fc.option(span, { freq: 2 }),
+      retry: fc.option(retryPolicy, { freq: 2, nil: undefined }),
+      resultTtlSeconds: fc.option(fc.constantFrom(5_000, 20_000), { freq: 1, nil: undefined }),
     }),
     { minLength: 1, maxLength: 5 },
   )
   .map((batch) =>
     command({ submit: batch }, async (pair) => {
-      const tasks = batch.map(({ task, priority, maxAttempts, delay }) => ({
+      const tasks = batch.map(({ task, priority, maxAttempts, delay, retry, resultTtlSeconds }) => ({
         taskId: taskOf(pair, task),
         functionId: FUNCTION_ID,
         arguments: Buffer.from(`arguments ${task}`),
@@ -47,6 +64,8 @@ const submit = fc
         maxAttempts,
         timeoutMs: 100 * maxAttempts,
         delayMs: delay === null ? 0 : delayMs(delay),
+        ...(retry && { retry }),
+        ...(resultTtlSeconds && { resultTtlSeconds }),
       }));
       const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
       expect(model).to.deep.equal(real);
@@ -80,9 +99,8 @@ const settle = fc
   .array(
     fc.record({
       attempt: pick,
-      event: fc.constantFrom<Settlement['event']>('task.succeeded', 'task.raised', 'task.interrupted', 'task.retried'),
+      event: fc.constantFrom<Settlement['event']>('task.succeeded', 'task.raised', 'task.raised', 'task.interrupted'),
       failure: fc.constantFrom(...failures),
-      retry: span,
       output: fc.constantFrom('', 'printed'),
       outputTruncated: fc.boolean(),
     }),
@@ -96,13 +114,12 @@ const settle = fc
       );
       const settlements = (side: 'real' | 'model'): Settlement[] =>
         chosen.map((attempt, index) => {
-          const { event, failure, retry, output, outputTruncated } = batch[index]!;
+          const { event, failure, output, outputTruncated } = batch[index]!;
           return {
             ...attempt[side],
             event,
             payload: Buffer.from(event === 'task.interrupted' ? '' : `payload ${index}`),
             ...(event !== 'task.succeeded' && { failure }),
-            retryDelayMs: delayMs(retry),
             worker: `w${index}`,
             startedAtMs: 1_000 + index,
             runTimeUs: 10 + index,

@@ -15,6 +15,8 @@ export const delayMs = (span: Span): number => SPAN_MS[span];
 /** Between commands: what is over is over, and no two commands share a millisecond on one side and not on the other. */
 const BETWEEN_COMMANDS_MS = 3;
 const RESULT_TTL_SECONDS = 10_000;
+/** What both sides throw. */
+const PAIR_RANDOM = 0.25;
 
 /** One attempt, under the fence that each side gave it. */
 export interface AttemptPair {
@@ -40,13 +42,19 @@ export class StorePair {
     this.data = new MemoryStoreData(shards);
     this.keys = Array.from({ length: shards }, (_, index) => shardKeys(index));
     const real = (leaseMs: number): TaskStore =>
-      new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds: RESULT_TTL_SECONDS });
+      new RedisTaskStore(redis, {
+        shards,
+        leaseMs,
+        resultTtlSeconds: RESULT_TTL_SECONDS,
+        random: () => PAIR_RANDOM,
+      });
     const model = (leaseMs: number): TaskStore =>
       new MemoryTaskStore(this.data, {
         leaseMs,
         resultTtlSeconds: RESULT_TTL_SECONDS,
         nowMs: () => this.nowMs,
         nonce: () => `nonce${this.nonces++}`,
+        random: () => PAIR_RANDOM,
       });
     this.realStores = { over: real(SPAN_MS.over), lasting: real(SPAN_MS.lasting) };
     this.modelStores = { over: model(SPAN_MS.over), lasting: model(SPAN_MS.lasting) };

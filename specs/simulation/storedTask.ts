@@ -1,7 +1,7 @@
 import type { Failure } from '../../bus/messages.js';
 import { PRIORITIES } from '../../bus/redis/keys.js';
 import { parseTask, type TaskHash } from '../../bus/redis/taskRecord.js';
-import type { NewTask, TaskRecord, TaskState } from '../../bus/taskStore.js';
+import type { NewTask, RetryPolicy, TaskRecord, TaskState } from '../../bus/taskStore.js';
 
 /** A task hash, as a value: the fields that `bus/redis/taskRecord.ts` lists. Optional ones are absent from the hash. */
 export interface StoredTask {
@@ -11,6 +11,9 @@ export interface StoredTask {
   readonly priority: number;
   readonly maxAttempts: number;
   readonly timeoutMs: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly resultTtlSeconds: number | undefined;
+  retries: number;
   state: TaskState;
   /** Dropped when the task completes. */
   arguments: Buffer | undefined;
@@ -40,6 +43,9 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     priority: PRIORITIES.indexOf(task.priority),
     maxAttempts: task.maxAttempts,
     timeoutMs: task.timeoutMs,
+    retry: task.retry,
+    resultTtlSeconds: task.resultTtlSeconds,
+    retries: 0,
     state,
     arguments: task.arguments,
     attempt: 0,
@@ -74,6 +80,9 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     failure: task.failure && JSON.stringify(task.failure),
     output_truncated: task.outputTruncated ? '1' : undefined,
     history: task.history,
+    retry: task.retry && JSON.stringify(task.retry),
+    retries: task.retries === 0 ? undefined : task.retries,
+    after: task.resultTtlSeconds,
   };
   const hash: TaskHash = {};
   for (const [name, value] of Object.entries(fields)) {

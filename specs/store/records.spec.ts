@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { functionIdOf } from '../../bus/redis/keys.js';
 import type { WorkerRecord } from '../../bus/taskStore.js';
-import { crashed, newTask, settlement, StoreFixture } from './support/storeFixture.js';
+import { crashed, newTask, raised, retryPolicy, settlement, StoreFixture } from './support/storeFixture.js';
 
 describe('what is kept of a task', () => {
   let fixture: StoreFixture;
@@ -12,14 +12,14 @@ describe('what is kept of a task', () => {
   after(() => fixture.stop());
 
   it('is its whole story, a line per transition', async () => {
-    const task = newTask({ delayMs: 60_000, maxAttempts: 5 });
+    const task = newTask({ delayMs: 60_000, maxAttempts: 5, retry: retryPolicy() });
     const { store } = fixture;
     const claim = async (): Promise<{ taskId: string; fence: string }> => (await store.claim('d', 1)).claimed[0]!;
     await store.submit([task]);
     await fixture.makeDue(task.taskId);
     await store.settle([settlement(await claim(), crashed('SIGKILL'))]);
     await store.release([await claim()]);
-    await store.settle([settlement(await claim(), { event: 'task.retried', retryDelayMs: 60_000 })]);
+    await store.settle([settlement(await claim(), raised('Odd'))]);
     await fixture.makeDue(task.taskId);
     await claim();
     await fixture.expireLease(task.taskId);
@@ -37,7 +37,7 @@ describe('what is kept of a task', () => {
       ['task.claimed', 'running', 'attempt 2'],
       ['task.released', 'queued'],
       ['task.claimed', 'running', 'attempt 2'],
-      ['task.retried', 'retrying', 'on w1'],
+      ['task.retried', 'retrying', 'on w1: Odd, next attempt in 60000 ms'],
       ['task.due', 'queued'],
       ['task.claimed', 'running', 'attempt 3'],
       ['task.interrupted', 'queued', 'on w1: lease expired'],
@@ -83,13 +83,13 @@ describe('what is kept of a task', () => {
   });
 
   it('goes after the given time when the task has ended, and not before', async () => {
-    const tasks = Array.from({ length: 7 }, () => newTask({ maxAttempts: 2 }));
+    const tasks = Array.from({ length: 7 }, () => newTask({ maxAttempts: 2, retry: retryPolicy() }));
     const [done, failed, requeued, running, cancelled, retrying, lost] = await fixture.claimed(...tasks);
     await fixture.store.settle([
       settlement(done!, { output: Buffer.from('printed') }),
       settlement(failed!, { event: 'task.raised' }),
       settlement(requeued!, crashed()),
-      settlement(retrying!, { event: 'task.retried', retryDelayMs: 60_000 }),
+      settlement(retrying!, raised()),
     ]);
     await fixture.store.cancel([cancelled!.taskId]);
     await fixture.redis.hset(fixture.key(lost!.taskId), 'max', 1);

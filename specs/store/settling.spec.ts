@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import type { Settlement } from '../../bus/taskStore.js';
 import { crashed, newTask, settlement, StoreFixture } from './support/storeFixture.js';
 
 describe('settling', () => {
@@ -160,19 +159,6 @@ describe('settling', () => {
     for (const task of [mute, odd]) {
       expect((await fixture.store.readTask(task!.taskId))!.failure!.type).to.equal('WorkerFailure');
     }
-  });
-
-  it('counts retries as attempts, and fails the task with the last exception', async () => {
-    const [task] = await fixture.claimed(newTask({ maxAttempts: 2 }));
-    const raised: Partial<Settlement> = {
-      event: 'task.retried',
-      payload: Buffer.from('exception'),
-      failure: { type: 'UserException', message: 'no' },
-    };
-    expect(await fixture.store.settle([settlement(task!, raised)])).to.deep.equal(['retrying']);
-    await fixture.makeDue(task!.taskId);
-    expect(await fixture.store.settle([settlement(await claimAgain(), raised)])).to.deep.equal(['failed']);
-    expect(await outcome(task!.taskId)).to.deep.equal({ state: 'failed', payload: 'exception' });
   });
 
   it('drops the lease of what it settles', async () => {

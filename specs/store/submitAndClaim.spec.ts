@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newTask, settlement, StoreFixture } from './support/storeFixture.js';
+import { newTask, raised, retryPolicy, settlement, StoreFixture } from './support/storeFixture.js';
 import { idInShard } from './support/taskDriver.js';
 
 describe('submitting and claiming', () => {
@@ -120,10 +120,8 @@ describe('submitting and claiming', () => {
   });
 
   it('queues a retrying task again when its back-off is over', async () => {
-    const [claimed] = await fixture.claimed(newTask());
-    expect(
-      await fixture.store.settle([settlement(claimed!, { event: 'task.retried', retryDelayMs: 60 })]),
-    ).to.deep.equal(['retrying']);
+    const [claimed] = await fixture.claimed(newTask({ retry: retryPolicy({ backoffMs: 60 }) }));
+    expect(await fixture.store.settle([settlement(claimed!, raised())])).to.deep.equal(['retrying']);
     expect((await fixture.store.claim('d', 1)).claimed).to.deep.equal([]);
     await sleep(70);
     const again = await fixture.store.claim('d', 1);

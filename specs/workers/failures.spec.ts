@@ -42,6 +42,8 @@ describe('a Python pool running functions that fail', () => {
       message: 'division by zero',
       exception: 'ZeroDivisionError',
     });
+    const bases = ['ZeroDivisionError', 'ArithmeticError', 'Exception', 'BaseException'];
+    expect(result.failure?.bases).to.deep.equal(bases);
     expect(result.failure?.traceback).to.contain('in f').and.not.contain('runtime_loop');
     expect(result.startedAtMs).to.be.greaterThan(Date.now() - 5_000);
   });

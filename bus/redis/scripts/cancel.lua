@@ -12,7 +12,7 @@ local verdicts = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after')
   local state = task[1]
   if not state then
     verdicts[#verdicts + 1] = { 'unknown', '', '' }
@@ -26,7 +26,7 @@ for i = 3, #ARGV do
     elseif state ~= 'queued' then
       redis.call('ZREM', KEYS[1], id)
     end
-    redis.call('EXPIRE', key, ttl)
+    redis.call('EXPIRE', key, seconds_kept(task[3], ttl))
     verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '' }
   end
 end

@@ -27,14 +27,15 @@ local expired = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMI
 for i = 1, #expired do
   local id = expired[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'max', 'priority', 'history', 'interruptions', 'worker', 'claim')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'max', 'priority', 'history', 'interruptions', 'worker', 'claim',
+    'retries', 'after')
   if task[1] == 'running' then
     local attempt, claim, cause = attempt_of(task[2]), task[8], 'lease expired'
     local holder = task[7] or string.match(claim, ' (.*)')
     local interruptions = (task[6] and task[6] .. ', ' or '') .. cause
     local detail = ' on ' .. holder .. ': ' .. cause
     local state, failure = 'queued', ''
-    if attempt < tonumber(task[3] or 3) then
+    if attempt - (task[9] or 0) < tonumber(task[3] or 3) then
       redis.call('RPUSH', KEYS[tonumber(task[4] or 2)], id)
       redis.call('HSET', key, 'state', state, 'attempt', attempt, 'interruptions', interruptions,
         'history', story(task[5], claim, attempt, now_text .. ' task.interrupted queued' .. detail))
@@ -44,7 +45,7 @@ for i = 1, #expired do
       failure = cjson.encode({ type = 'WorkerFailure', message = 'the worker was lost while it had the task, last seen at '
         .. holder .. ' (attempts ended by: ' .. interruptions .. ')' })
       redis.call('HSET', key, 'state', state, 'failure', failure, 'ended', now_text .. ' task.interrupted failed' .. detail)
-      redis.call('EXPIRE', key, ttl)
+      redis.call('EXPIRE', key, seconds_kept(task[10], ttl))
     end
     answer[#answer + 1] = { id, state, attempt, failure }
   end

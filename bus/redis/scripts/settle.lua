@@ -3,8 +3,11 @@
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
 -- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
---         nothing printed) also: failure (JSON or ''), retry delay ms, output, output truncated ('1' or '')
+--         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
 -- Returns one text per attempt: the new state, or 'duplicate', or 'stale'.
+--
+-- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
+-- the limit of interrupted ones. The random number is for the jitter of the delay.
 
 local prefix, output_prefix, ttl = ARGV[1], ARGV[2], ARGV[3]
 local time = redis.call('TIME')
@@ -27,17 +30,17 @@ local function with_attempts(decoded, interruptions)
   return cjson.encode(decoded)
 end
 
-local function complete(key, worker, ran, payload)
+local function complete(key, worker, ran, payload, kept)
   redis.call('HSET', key, 'state', 'completed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'args', '')
-  redis.call('EXPIRE', key, ttl)
+  redis.call('EXPIRE', key, kept)
   return 'completed'
 end
 
-local function fail(key, worker, ran, payload, failure, ending)
+local function fail(key, worker, ran, payload, kept, failure, ending)
   -- A failed task keeps its arguments, so that it can be run again.
   redis.call('HSET', key, 'state', 'failed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'ended', ending)
   if failure ~= '' then redis.call('HSET', key, 'failure', failure) end
-  redis.call('EXPIRE', key, ttl)
+  redis.call('EXPIRE', key, kept)
   return 'failed'
 end
 
@@ -50,50 +53,80 @@ local function wait_again(id, key, state, worker, ending)
   return state
 end
 
-local function end_attempt(id, key, worker, ran, payload, event, failure, retry_delay)
-  if event == 'task.succeeded' then return complete(key, worker, ran, payload) end
-  local task = redis.call('HMGET', key, 'fence', 'max', 'priority', 'interruptions')
-  local attempts_left = attempt_of(task[1]) < tonumber(task[2] or 3)
+-- A class that the exception is of is named by the policy, bare or with its module; without names any Exception is meant.
+local function covers(policy, failure)
+  if type(failure.bases) ~= 'table' then return false end
+  for _, base in ipairs(failure.bases) do
+    if not policy.on then
+      if base == 'Exception' then return true end
+    else
+      local bare = string.match(base, '[^.]*$')
+      for _, name in ipairs(policy.on) do
+        if name == base or name == bare then return true end
+      end
+    end
+  end
+  return false
+end
+
+-- Milliseconds until the next attempt after an exception, and the name of the exception; nothing when it is the answer.
+local function retry_of(key, policy_json, retries, failure, random)
+  local policy, raised = cjson.decode(policy_json), decode_failure(failure)
+  if retries >= policy.maxRetries or not covers(policy, raised) then return end
+  redis.call('HSET', key, 'retries', retries + 1)
+  local delay = math.min(policy.maxBackoffMs, policy.backoffMs * policy.backoffFactor ^ retries)
+  -- A class may be named anything; the history is a text of lines.
+  local exception = string.sub(string.gsub(raised.exception or 'exception', '%c', '?'), 1, 200)
+  return math.floor(delay * (1 - policy.jitter * random)), exception
+end
+
+local function end_attempt(id, key, worker, ran, payload, kept, event, failure, random)
+  if event == 'task.succeeded' then return complete(key, worker, ran, payload, kept) end
+  local task = redis.call('HMGET', key, 'fence', 'max', 'priority', 'interruptions', 'retry', 'retries')
+  local retries = tonumber(task[6] or 0)
   local on_worker = ' on ' .. worker
-  if event == 'task.retried' and attempts_left then
-    redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(retry_delay)), id)
-    return wait_again(id, key, 'retrying', worker, now_and .. 'task.retried retrying' .. on_worker)
-  elseif event == 'task.raised' or event == 'task.retried' then
-    return fail(key, worker, ran, payload, failure, now_and .. 'task.raised failed' .. on_worker)
+  if event == 'task.raised' then
+    local delay, exception
+    if task[5] then delay, exception = retry_of(key, task[5], retries, failure, tonumber(random)) end
+    if not delay then return fail(key, worker, ran, payload, kept, failure, now_and .. 'task.raised failed' .. on_worker) end
+    redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
+    return wait_again(id, key, 'retrying', worker, now_and
+      .. string.format('task.retried retrying%s: %s, next attempt in %.0f ms', on_worker, exception, delay))
   end
   local decoded = decode_failure(failure)
   local cause = decoded.signal or (decoded.exitCode and 'exit code ' .. decoded.exitCode) or decoded.type
   local interruptions = (task[4] and task[4] .. ', ' or '') .. cause
   local detail = on_worker .. ': ' .. cause
-  if attempts_left then
+  if attempt_of(task[1]) - retries < tonumber(task[2] or 3) then
     redis.call('HSET', key, 'interruptions', interruptions)
     -- To the claiming end: it has waited its turn already.
     redis.call('RPUSH', KEYS[tonumber(task[3] or 2)], id)
     return wait_again(id, key, 'queued', worker, now_and .. 'task.interrupted queued' .. detail)
   end
   failure = with_attempts(decoded, interruptions)
-  return fail(key, worker, ran, payload, failure, now_and .. 'task.interrupted failed' .. detail)
+  return fail(key, worker, ran, payload, kept, failure, now_and .. 'task.interrupted failed' .. detail)
 end
 
 local at = 4
 while at <= #ARGV do
   local id, fence, worker, ran, payload, event = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   at = at + 6
-  local failure, retry_delay, output, truncated = '', '0', '', ''
+  local failure, random, output, truncated = '', '0', '', ''
   if event ~= '' then
-    failure, retry_delay, output, truncated = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    failure, random, output, truncated = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     at = at + 4
   end
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after')
   local verdict = 'stale'
   if task[2] == fence and task[1] == 'running' then
+    local kept = seconds_kept(task[3], ttl)
     if event == '' then
-      verdict = complete(key, worker, ran, payload)
+      verdict = complete(key, worker, ran, payload, kept)
     else
-      verdict = end_attempt(id, key, worker, ran, payload, event, failure, retry_delay)
+      verdict = end_attempt(id, key, worker, ran, payload, kept, event, failure, random)
       if output ~= '' then
-        redis.call('SET', output_prefix .. id, output, 'EX', ttl)
+        redis.call('SET', output_prefix .. id, output, 'EX', kept)
         if truncated ~= '' then redis.call('HSET', key, 'output_truncated', '1') end
       end
     end

@@ -2,7 +2,8 @@
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed
 -- ARGV[1] prefix of task keys (in the slot of the KEYS), then per run of tasks that are alike:
---         function id, priority (1..3), max attempts, timeout ms, delay ms, number of tasks, then per task: id, arguments
+--         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), number
+--         of tasks, then per task: id, arguments
 -- Returns one integer per task: 1 accepted, 0 existing.
 
 local prefix = ARGV[1]
@@ -15,8 +16,8 @@ local pushes = { {}, {}, {} }
 local at = 2
 while at <= #ARGV do
   local function_id, priority, max, timeout = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local delay, count = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  at = at + 6
+  local delay, extras, count = tonumber(ARGV[at + 4]), ARGV[at + 5], tonumber(ARGV[at + 6])
+  at = at + 7
   local push = pushes[tonumber(priority)]
   local state, since, since_text = 'queued', 'submitted', now_text
   if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
@@ -25,6 +26,9 @@ while at <= #ARGV do
   if priority ~= '2' then unusual[#unusual + 1] = 'priority'; unusual[#unusual + 1] = priority end
   if max ~= '3' then unusual[#unusual + 1] = 'max'; unusual[#unusual + 1] = max end
   if timeout ~= '0' then unusual[#unusual + 1] = 'timeout'; unusual[#unusual + 1] = timeout end
+  if extras ~= '' then
+    for field, value in pairs(cjson.decode(extras)) do unusual[#unusual + 1] = field; unusual[#unusual + 1] = value end
+  end
 
   for i = at, at + 2 * count - 2, 2 do
     local id = ARGV[i]

@@ -142,7 +142,6 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
 const SETTLEMENT: Omit<Settlement, 'taskId' | 'fence'> = {
   event: 'task.succeeded',
   payload: PICKLE,
-  retryDelayMs: 0,
   worker: 'worker-1',
   startedAtMs: Date.now(),
   runTimeUs: 1500,

@@ -25,6 +25,7 @@ const failure: Arbitrary<Failure> = fc.record(
     type: fc.constantFrom(...FAILURE_TYPES),
     message: text,
     exception: text,
+    bases: list(text),
     traceback: text,
     signal: text,
     exitCode: count,

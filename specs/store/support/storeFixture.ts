@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { connectRedis } from '../../../bus/redis/connection.js';
 import { shardKeys, shardOf, type ShardKeys } from '../../../bus/redis/keys.js';
 import { RedisTaskStore, type RedisTaskStoreOptions } from '../../../bus/redis/redisTaskStore.js';
-import type { ClaimedTask, NewTask, Settlement } from '../../../bus/taskStore.js';
+import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../../bus/taskStore.js';
 import { type SpecServer, startRedis } from '../../support/servers.js';
 import { until } from './until.js';
 
@@ -103,7 +103,6 @@ export function settlement(task: { taskId: string; fence: string }, more: Partia
     fence: task.fence,
     event: 'task.succeeded',
     payload: Buffer.from('value'),
-    retryDelayMs: 0,
     worker: 'w1',
     startedAtMs: 1_700_000_000_000,
     runTimeUs: 1_500,
@@ -118,6 +117,21 @@ export const crashed = (signal = 'SIGKILL'): Partial<Settlement> => ({
   event: 'task.interrupted',
   payload: Buffer.alloc(0),
   failure: { type: 'ProcessCrashed', message: `the process was ended by ${signal}`, signal },
+});
+
+export const raised = (exception = 'ValueError', bases = ['ValueError', 'Exception']): Partial<Settlement> => ({
+  event: 'task.raised',
+  payload: Buffer.from('exception'),
+  failure: { type: 'UserException', message: 'no', exception, bases },
+});
+
+export const retryPolicy = (policy: Partial<RetryPolicy> = {}): RetryPolicy => ({
+  maxRetries: 1,
+  backoffMs: 60_000,
+  backoffFactor: 2,
+  maxBackoffMs: 300_000,
+  jitter: 0,
+  ...policy,
 });
 
 /** The error of a promise that must reject. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TaskEvent, TaskMachineState } from '../../../actors/lifecycles/taskMachine.js';
 import { PRIORITIES } from '../../../bus/redis/keys.js';
-import { crashed, newTask, settlement, type StoreFixture } from './storeFixture.js';
+import { crashed, newTask, raised, retryPolicy, settlement, type StoreFixture } from './storeFixture.js';
 
 const LONG_MS = 3_600_000;
 
@@ -24,6 +24,8 @@ export class TaskDriver {
     const { store } = this.fixture;
     const ref = { taskId: this.taskId, fence: this.fence };
     if ('attemptsLeft' in event) await this.grantAttempts(event.attemptsLeft);
+    if (event.type === 'task.retried' || event.type === 'task.raised')
+      await this.grantRetry(event.type === 'task.retried');
     switch (event.type) {
       case 'task.submitted': {
         const [verdict] = await store.submit([newTask({ taskId: this.taskId, delayMs: event.delayed ? LONG_MS : 0 })]);
@@ -45,9 +47,10 @@ export class TaskDriver {
         if (this.interruptedBy === 'reap') return this.leaseRunsOut();
         return this.settled(await store.settle([settlement(ref, crashed())]));
       case 'task.succeeded':
+        return this.settled(await store.settle([settlement(ref)]));
       case 'task.raised':
       case 'task.retried':
-        return this.settled(await store.settle([settlement(ref, { event: event.type, retryDelayMs: LONG_MS })]));
+        return this.settled(await store.settle([settlement(ref, raised())]));
     }
   }
 
@@ -98,8 +101,21 @@ export class TaskDriver {
   /** What the guard looks at: whether this attempt is the last. */
   private async grantAttempts(left: boolean): Promise<void> {
     const key = this.fixture.key(this.taskId);
-    const attempt = (await this.fixture.store.readTask(this.taskId))?.attempt ?? 0;
-    if (attempt > 0) await this.fixture.redis.hset(key, 'max', left ? attempt + 1 : attempt);
+    const { attempt, retries } = (await this.fixture.store.readTask(this.taskId)) ?? { attempt: 0, retries: 0 };
+    if (attempt > retries) await this.fixture.redis.hset(key, 'max', attempt - retries + (left ? 1 : 0));
+  }
+
+  /** What the store looks at when a function raised: whether the policy grants another attempt. */
+  private async grantRetry(granted: boolean): Promise<void> {
+    const key = this.fixture.key(this.taskId);
+    const retries = Number(await this.fixture.redis.hget(key, 'retries'));
+    if ((await this.fixture.redis.exists(key)) === 0) return;
+    const policy = retryPolicy({
+      maxRetries: granted ? retries + 1 : retries,
+      backoffMs: LONG_MS,
+      maxBackoffMs: LONG_MS,
+    });
+    await this.fixture.redis.hset(key, 'retry', JSON.stringify(policy));
   }
 
   private siblingId(): string {
