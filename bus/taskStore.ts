@@ -18,8 +18,11 @@ export interface TaskStore {
 
   /** new -> queued | delayed. An id that exists already is left alone and answered `existing`. */
   submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]>;
-  /** queued -> running, up to `limit`; also moves due delayed and retrying tasks back into the queue. */
-  claim(claimant: string, limit: number): Promise<Claim>;
+  /**
+   * queued -> running, up to `limit`, and none beyond `maxBytes` of arguments (the last may exceed them); also moves due delayed and
+   * retrying tasks back into the queue.
+   */
+  claim(claimant: string, limit: number, maxBytes?: number): Promise<Claim>;
   /** Extends leases; false where the fence no longer holds and the attempt must be stopped. */
   renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]>;
   /** running -> completed | failed | queued | retrying. */

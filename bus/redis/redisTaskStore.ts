@@ -19,6 +19,7 @@ import type {
   WorkerRecord,
 } from '../taskStore.js';
 import { functionIdOf, functionKey, PRIORITIES, type ShardKeys, WORKERS_KEY } from './keys.js';
+import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, readLargeArguments, runStep } from './largeValues.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras } from './taskExtras.js';
@@ -36,7 +37,7 @@ export interface RedisTaskStoreOptions {
 
 const scripts = {
   submit: new Script<number[]>('submit'),
-  claim: new Script<[Buffer[], (Buffer | number)[]]>('claim', 'story'),
+  claim: new Script<[Buffer[], (Buffer | number | null)[]]>('claim', 'story'),
   renew: new Script<number[]>('renew'),
   settle: new Script<Buffer[]>('settle', 'story', 'ending'),
   release: new Script<number[]>('release', 'story'),
@@ -100,37 +101,52 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix];
+      const large: LargeValue[] = [];
       for (const run of runsAlike(batch)) {
         const { functionId, priority, maxAttempts, timeoutMs, delayMs } = run[0] as NewTask;
         const extras = taskExtras(run[0] as NewTask);
         args.push(functionId, PRIORITIES.indexOf(priority) + 1, maxAttempts, timeoutMs, delayMs, extras, run.length);
-        for (const { taskId, arguments: bytes } of run) args.push(taskId, bytes);
+        for (const { taskId, arguments: value } of run) {
+          if (isLarge(value)) large.push({ key: shard.taskPrefix + taskId, field: LARGE_ARGUMENTS, value });
+          args.push(taskId, isLarge(value) ? NO_BYTES : value);
+        }
       }
-      const verdicts = await scripts.submit.run(this.redis, [...shard.queues, shard.delayed], args);
+      const keys = [...shard.queues, shard.delayed];
+      const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : 'existing'));
     });
   }
 
-  async claim(claimant: string, limit: number): Promise<Claim> {
+  async claim(claimant: string, limit: number, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     // Every claim begins at another shard, so that none is favoured.
-    for (let turn = 0; turn < this.shards.all.length && claim.claimed.length < limit; turn++) {
+    let bytes = maxBytes;
+    for (let turn = 0; turn < this.shards.all.length && claim.claimed.length < limit && bytes > 0; turn++) {
       const shard = this.shards.all[this.nextShard++ % this.shards.all.length] as ShardKeys;
-      await this.claimFrom(shard, claimant, Math.min(limit - claim.claimed.length, MAX_BATCH), claim);
+      const bounds = { limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
+      bytes -= await this.claimFrom(shard, claimant, bounds, claim);
     }
     return claim;
   }
 
-  private async claimFrom(shard: ShardKeys, claimant: string, limit: number, into: Claim): Promise<void> {
+  /** Answers the bytes of the arguments. */
+  private async claimFrom(
+    shard: ShardKeys,
+    claimant: string,
+    { limit, bytes: maxBytes }: { limit: number; bytes: number },
+    into: Claim,
+  ): Promise<number> {
     const nonce = randomBytes(8).toString('hex');
     const keys = [...shard.queues, shard.delayed, shard.leases];
-    const args = [shard.taskPrefix, limit, this.options.leaseMs, nonce, claimant];
+    const args = [shard.taskPrefix, limit, this.options.leaseMs, nonce, claimant, maxBytes];
     const [promoted, claimed] = await guarded(() => scripts.claim.run(this.redis, keys, args));
     for (let i = 0; i < promoted.length; i += 2) {
       const from = String(promoted[i + 1]) === 'delayed' ? 'delayed' : 'retrying';
       into.promoted.push({ taskId: String(promoted[i]), from });
     }
+    if (claimed.includes(null)) await guarded(() => readLargeArguments(this.redis, shard.taskPrefix, claimed));
     let functionId = '';
+    let total = 0;
     for (let i = 0; i < claimed.length; i += 5) {
       const [id, newFunctionId, bytes, attempt, timeout] = claimed.slice(i, i + 5) as [
         Buffer,
@@ -139,6 +155,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
         number,
         Buffer,
       ];
+      total += bytes.length;
       if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
       into.claimed.push({
         taskId: id.toString('latin1'),
@@ -149,6 +166,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
         timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
       });
     }
+    return total;
   }
 
   async renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
@@ -163,9 +181,12 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
     return this.shards.forEach(settlements, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, this.options.resultTtlSeconds];
+      const large: LargeValue[] = [];
       for (const s of batch) {
         const ran = `${Math.round(s.startedAtMs)} ${s.runTimeUs} ${s.peakMemoryKib}`;
-        args.push(s.taskId, s.fence, s.worker, ran, s.payload);
+        const { payload: value } = s;
+        if (isLarge(value)) large.push({ key: shard.taskPrefix + s.taskId, field: largeResult(s.fence), value });
+        args.push(s.taskId, s.fence, s.worker, ran, isLarge(value) ? NO_BYTES : value);
         if (s.event === 'task.succeeded' && s.output.length === 0) args.push('');
         else {
           const failure = s.failure ? JSON.stringify(s.failure) : '';
@@ -174,7 +195,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
         }
       }
       const keys = [...shard.queues, shard.delayed, shard.leases];
-      const verdicts = await scripts.settle.run(this.redis, keys, args);
+      const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
       return verdicts.map((verdict) => verdict.toString('latin1') as SettleVerdict);
     });
   }
@@ -286,6 +307,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0);
 const taskIdOf = ({ taskId }: { taskId: string }): string => taskId;
 
 /** Neighbours that differ in nothing but id and arguments: what they share is sent once. */

@@ -18,6 +18,11 @@ export class Script<Reply> {
     this.sha = createHash('sha1').update(this.source).digest('hex');
   }
 
+  /** As part of a transaction: sent whole, since it must not fail for being unknown. Resolves when Redis has queued it. */
+  queue(redis: Redis, keys: string[], args: Argument[]): Promise<unknown> {
+    return redis.callBuffer('EVAL', this.source, keys.length, ...keys, ...args);
+  }
+
   /** Texts in the reply are Buffers, integers numbers. */
   async run(redis: Redis, keys: string[], args: Argument[]): Promise<Reply> {
     try {

@@ -1,12 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { TaskOutcome, TaskState } from '../taskStore.js';
+import { readValue } from './largeValues.js';
 import { Script } from './script.js';
 import type { Shards } from './shards.js';
 import { parseOutcome, parseState } from './taskRecord.js';
 
 const scripts = {
   readStates: new Script<(Buffer | null)[]>('readStates'),
-  readOutcomes: new Script<(Buffer | null)[]>('readOutcomes'),
+  readOutcomes: new Script<(Buffer | [field: Buffer] | null)[]>('readOutcomes'),
 };
 
 const itself = (taskId: string): string => taskId;
@@ -28,11 +29,25 @@ export async function readOutcomesUpTo(
   let left = maxBytes;
   return shards.forEach(taskIds, itself, async (shard, batch) => {
     if (left <= 0) return batch.map(() => 'unread' as const);
-    const fields = await scripts.readOutcomes.run(redis, [shard.leases], [shard.taskPrefix, left, ...batch]);
+    const answer = await scripts.readOutcomes.run(redis, [shard.leases], [shard.taskPrefix, left, ...batch]);
+    const fields = await withLargeValues(answer, (index, field) => {
+      return readValue(redis, shard.taskPrefix + (batch[Math.floor(index / 3)] ?? ''), field);
+    });
     for (const field of fields) left -= field?.length ?? 0;
     return batch.map((taskId, index) => {
       if (3 * index >= fields.length) return 'unread';
       return parseOutcome(taskId, fields.slice(3 * index, 3 * index + 3));
     });
   });
+}
+
+/** Puts values in the place of the names that a script answered for large ones. */
+async function withLargeValues(
+  answer: (Buffer | [field: Buffer] | null)[],
+  read: (index: number, field: string) => Promise<Buffer>,
+): Promise<(Buffer | null)[]> {
+  if (!answer.some(Array.isArray)) return answer as (Buffer | null)[];
+  const named = async (one: Buffer | [field: Buffer] | null, index: number): Promise<Buffer | null> =>
+    Array.isArray(one) ? read(index, String(one[0])) : one;
+  return Promise.all(answer.map(named));
 }

@@ -8,6 +8,7 @@ import {
   type TransitionRecord,
 } from '../taskStore.js';
 import { PRIORITIES } from './keys.js';
+import { largeResult } from './largeValues.js';
 
 /**
  * The task hash, field by field:
@@ -20,6 +21,7 @@ import { PRIORITIES } from './keys.js';
  * - ended: line of the last transition, where it is not that of a success
  * - of few tasks: retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
+ * - in place of args and result, when they are large: large_args, and large ('1') while it is there; large_result:<fence>
  *
  * A line is `<ms> <event> <state>[ <detail>]`.
  */
@@ -54,7 +56,8 @@ const text = (field: Buffer | undefined): string | undefined => (field?.length ?
 const positive = (value: string | undefined): number | undefined => Number(value ?? 0) || undefined;
 
 export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | undefined): TaskRecord | undefined {
-  const outcome = parseOutcome(taskId, [hash.state ?? null, hash.result ?? null, hash.failure ?? null]);
+  const result = hash.result ?? hash[largeResult(hash.fence?.toString() ?? '')];
+  const outcome = parseOutcome(taskId, [hash.state ?? null, result ?? null, hash.failure ?? null]);
   if (outcome === undefined) return undefined;
   const worker = text(hash.worker);
   const attempt = positive(/^\d+/.exec(text(hash.fence) ?? '')?.[0]) ?? positive(text(hash.attempt)) ?? 0;

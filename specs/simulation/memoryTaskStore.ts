@@ -64,12 +64,13 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     });
   }
 
-  async claim(claimant: string, limit: number): Promise<Claim> {
+  async claim(claimant: string, limit: number, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
-    for (let turn = 0; turn < this.data.shards.length && claim.claimed.length < limit; turn++) {
+    let bytes = maxBytes;
+    for (let turn = 0; turn < this.data.shards.length && claim.claimed.length < limit && bytes > 0; turn++) {
       const shard = this.data.shards[this.nextShard++ % this.data.shards.length] as ShardData;
       this.promoteDue(shard, claim);
-      this.claimFrom(shard, claimant, Math.min(limit - claim.claimed.length, MAX_BATCH), claim);
+      bytes = this.claimFrom(shard, claimant, { limit, bytes }, claim);
     }
     return claim;
   }
@@ -159,17 +160,24 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     }
   }
 
-  private claimFrom(shard: ShardData, claimant: string, limit: number, claim: Claim): void {
+  /** What is left of the bytes. */
+  private claimFrom(
+    shard: ShardData,
+    claimant: string,
+    bounds: { limit: number; bytes: number },
+    claim: Claim,
+  ): number {
     const nonce = this.options.nonce();
     const now = this.options.nowMs();
-    let left = limit;
+    let [left, bytes] = [Math.min(bounds.limit - claim.claimed.length, MAX_BATCH), bounds.bytes];
     for (const queue of shard.queues) {
-      while (left > 0) {
+      while (left > 0 && bytes > 0) {
         const taskId = queue.pop();
         if (taskId === undefined) break;
         const task = this.taskIn(shard, taskId);
         if (task?.state !== 'queued') continue;
         left--;
+        bytes -= task.arguments?.length ?? 0;
         task.attempt++;
         task.fence = `${task.attempt}:${nonce}`;
         task.claimant = claimant;
@@ -187,6 +195,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
         });
       }
     }
+    return bytes;
   }
 
   private settleOne(settlement: Settlement): SettleVerdict {

@@ -72,9 +72,10 @@ const submit = fc
     }),
   );
 
-const claim = fc.record({ limit: fc.integer({ min: 1, max: 6 }), lease: span }).map(({ limit, lease }) =>
-  command({ claim: limit, lease }, async (pair) => {
-    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit));
+const claimBounds = { limit: fc.integer({ min: 1, max: 6 }), bytes: fc.constantFrom(1, 10, 1_000_000), lease: span };
+const claim = fc.record(claimBounds).map(({ limit, bytes, lease }) =>
+  command({ claim: limit, bytes, lease }, async (pair) => {
+    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, bytes));
     expect(model.promoted).to.deep.equal(real.promoted);
     const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
     expect(apartFromFence).to.deep.equal(real.claimed);

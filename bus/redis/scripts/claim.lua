@@ -3,11 +3,12 @@
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
+-- ARGV[6] bytes of arguments after which no further task is handed out
 -- Returns { promoted, claimed }: promoted = { id, from, ... };
---         claimed = { id, function id ('' for that of the task before), arguments, attempt, timeout ms or '', ... }.
--- The fence is attempt:nonce.
+--         claimed = { id, function id ('' for that of the task before), arguments (nil when they are in the field
+--         large_args), attempt, timeout ms or '', ... }. The fence is attempt:nonce.
 
-local prefix, limit, nonce = ARGV[1], tonumber(ARGV[2]), ARGV[4]
+local prefix, limit, nonce, bytes = ARGV[1], tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
@@ -31,11 +32,16 @@ end
 
 local last_function
 for priority = 1, 3 do
-  while limit > 0 do
+  while limit > 0 and bytes > 0 do
     local ids = redis.call('RPOP', KEYS[priority], limit)
     if not ids then break end
     for i = 1, #ids do
       local id = ids[i]
+      if bytes <= 0 then
+        -- Back to the claiming end, the oldest last.
+        for rest = #ids, i, -1 do redis.call('RPUSH', KEYS[priority], ids[rest]) end
+        break
+      end
       local key = prefix .. id
       local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout')
       if task[1] == 'queued' then
@@ -48,6 +54,7 @@ for priority = 1, 3 do
         leases[#leases + 1] = deadline
         leases[#leases + 1] = id
         limit = limit - 1
+        bytes = bytes - (task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args'))
       end
     end
   end

@@ -3,6 +3,7 @@
 -- KEYS[1] any key of the shard, for the slot
 -- ARGV[1] prefix of task keys   ARGV[2] bytes   then ids
 -- Returns state, result, failure (JSON) of each, all three nil for unknown ones; shorter than the ids when the bytes were spent.
+-- A large result is not returned but named, { field }: see largeValues.ts.
 
 local prefix, bytes = ARGV[1], tonumber(ARGV[2])
 local answer = {}
@@ -10,6 +11,14 @@ for i = 3, #ARGV do
   local task = redis.call('HMGET', prefix .. ARGV[i], 'state', 'result', 'failure')
   local n = 3 * (i - 3)
   answer[n + 1], answer[n + 2], answer[n + 3] = task[1], task[2], task[3]
+  if not task[2] and (task[1] == 'completed' or task[1] == 'failed') then
+    local field = 'large_result:' .. (redis.call('HGET', prefix .. ARGV[i], 'fence') or '')
+    local length = redis.call('HSTRLEN', prefix .. ARGV[i], field)
+    if length > 0 then
+      answer[n + 2] = { field }
+      bytes = bytes - length
+    end
+  end
   bytes = bytes - (task[2] and #task[2] or 0) - (task[3] and #task[3] or 0)
   if bytes <= 0 then break end
 end

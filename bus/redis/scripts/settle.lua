@@ -4,6 +4,7 @@
 -- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
 --         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
+--         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
 -- Returns one text per attempt: the new state, or 'duplicate', or 'stale'.
 --
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
@@ -117,7 +118,9 @@ while at <= #ARGV do
     at = at + 4
   end
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'after')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'large')
+  local large_result = payload == '' and 'large_result:' .. fence
+  local is_large = large_result and redis.call('HEXISTS', key, large_result) == 1
   local verdict = 'stale'
   if task[2] == fence and task[1] == 'running' then
     local kept = seconds_kept(task[3], ttl)
@@ -130,9 +133,16 @@ while at <= #ARGV do
         if truncated ~= '' then redis.call('HSET', key, 'output_truncated', '1') end
       end
     end
+    if task[4] and verdict == 'completed' then redis.call('HDEL', key, 'large', 'large_args') end
+    if is_large and (verdict == 'completed' or verdict == 'failed') then redis.call('HDEL', key, 'result') end
     finished_leases[#finished_leases + 1] = id
   elseif task[2] == fence and (task[1] == 'completed' or task[1] == 'failed') then
     verdict = 'duplicate'
+  end
+  if is_large then
+    -- Only in the place of a result does it stay.
+    local is_result = verdict == 'completed' or verdict == 'failed' or verdict == 'duplicate'
+    if not is_result or redis.call('HEXISTS', key, 'result') == 1 then redis.call('HDEL', key, large_result) end
   end
   verdicts[#verdicts + 1] = verdict
 end

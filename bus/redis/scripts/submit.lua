@@ -3,7 +3,8 @@
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed
 -- ARGV[1] prefix of task keys (in the slot of the KEYS), then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), number
---         of tasks, then per task: id, arguments
+--         of tasks, then per task: id, arguments.
+--         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
 -- Returns one integer per task: 1 accepted, 0 existing.
 
 local prefix = ARGV[1]
@@ -33,10 +34,16 @@ while at <= #ARGV do
   for i = at, at + 2 * count - 2, 2 do
     local id = ARGV[i]
     local key = prefix .. id
-    if redis.call('EXISTS', key) == 1 then
+    local before = redis.call('HGET', key, 'state')
+    if before then
+      if before == 'completed' then redis.call('HDEL', key, 'large_args') end
       verdicts[#verdicts + 1] = 0
     else
       redis.call('HSET', key, 'state', state, 'function', function_id, 'args', ARGV[i + 1], since, since_text, unpack(unusual))
+      if ARGV[i + 1] == '' and redis.call('HEXISTS', key, 'large_args') == 1 then
+        redis.call('HSET', key, 'large', '1')
+        redis.call('HDEL', key, 'args')
+      end
       if delay > 0 then
         redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
       else
