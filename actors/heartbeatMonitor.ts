@@ -18,7 +18,7 @@ export interface HeartbeatMonitorDeps {
   clock: Clock;
   transition: TransitionLog;
   onError: (error: unknown) => void;
-  /** Reaping is paused since Redis restarted, or goes on again. */
+  /** Leases are not enforced, since the living may have been unable to renew them; or they are again. */
   onPaused: (paused: boolean) => void;
 }
 

@@ -31,7 +31,7 @@ export interface TaskStore {
   release(attempts: TaskRef[]): Promise<boolean[]>;
   /** queued | delayed | retrying | running -> cancelled. */
   cancel(taskIds: string[]): Promise<CancelVerdict[]>;
-  /** running -> queued | failed, for expired leases; nothing for one lease after a restart of Redis. */
+  /** running -> queued | failed, for expired leases; nothing for one lease after nobody could renew: Redis was away, or nobody reaped. */
   reap(): Promise<Reaped>;
 
   /** Status alone, undefined for unknown ids. */
@@ -139,7 +139,7 @@ export type CancelVerdict =
   | { cancelled: false; reason: 'unknown' };
 
 export interface Reaped {
-  /** Leases are not enforced now, because Redis restarted less than one lease ago. */
+  /** Leases are not enforced now, because less than one lease ago nobody could be sure to renew them. */
   paused: boolean;
   tasks: { taskId: string; to: 'queued' | 'failed'; attempt: number; failure?: Failure }[];
 }

@@ -18,7 +18,7 @@ export function runMonitor(config: Config): Promise<void> {
         onError,
         onPaused: (paused) => {
           const words = paused
-            ? 'Redis has restarted: leases are not enforced for one lease'
+            ? 'Redis restarted or stood still, or no monitor was there: leases are not enforced for one lease'
             : 'leases are enforced again';
           log.info({ leaseMs: config.leaseMs }, words);
         },

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
  *     {q:N}:queue:high|normal|low  list  ids of queued tasks; pushed on the left, claimed on the right
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
- *     {q:N}:epoch               hash     which Redis run this shard was last reaped in, and since when
+ *     {q:N}:epoch               hash     in which Redis run, and when, this shard was last reaped; for how long leases are not enforced
  *     function:<function id>    hash     content-addressed, outside the shards
  *     workers                   hash     worker name -> JSON of its last known state
  *     group:<group id>          hash     ids of the tasks of a group, see `groupAppend.lua`

@@ -1,6 +1,6 @@
 import type { Address, Bus } from '../../bus/bus.js';
 import type { DispatcherMessage, WorkerMessage } from '../../bus/messages.js';
-import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
+import type { MemoryStoreData } from './memoryStoreData.js';
 import { MemoryTaskStore, type MemoryTaskStoreOptions } from './memoryTaskStore.js';
 import type { StoredTask } from './storedTask.js';
 
@@ -8,7 +8,7 @@ import type { StoredTask } from './storedTask.js';
  * Ways to break the platform, so that it can be seen that the simulation would notice:
  * - `fence`: the store settles any attempt of a running task, whoever holds it now
  * - `adoption`: dispatchers do not look at what a worker says that it holds
- * - `reap-pause`: leases are enforced at once after the store has restarted
+ * - `reap-pause`: leases are enforced at once after the store has restarted or stood still
  */
 export const BREAKAGES = ['fence', 'adoption', 'reap-pause'] as const;
 export type Breakage = (typeof BREAKAGES)[number];
@@ -44,7 +44,7 @@ class StoreWithoutFence extends MemoryTaskStore {
 }
 
 class StoreWithoutReapPause extends MemoryTaskStore {
-  protected override isReapingPaused(_shard: ShardData): boolean {
+  protected override isReapingPaused(_graceMs: number): boolean {
     return false;
   }
 }

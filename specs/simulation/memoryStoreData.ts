@@ -9,7 +9,7 @@ export interface ShardData {
   readonly queues: readonly [string[], string[], string[]];
   readonly delayed: SortedSet;
   readonly leases: SortedSet;
-  epoch: { runId: string; sinceMs: number } | undefined;
+  epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
 }
 
 /** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
@@ -58,6 +58,10 @@ export class SortedSet {
 
   scoreOf(member: string): number | undefined {
     return this.scores.get(member);
+  }
+
+  capAt(highest: number): void {
+    for (const [member, score] of this.scores) if (score > highest) this.scores.set(member, highest);
   }
 
   /** Members with a score up to `max`, by score, then by name, at most `limit`. */

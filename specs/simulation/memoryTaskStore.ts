@@ -12,6 +12,7 @@ import {
 import type { Failure, TaskRef } from '../../bus/messages.js';
 import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
 import { MemoryStoreReads } from './memoryStoreReads.js';
+import { nextGrace } from './reapGrace.js';
 import { retryDelayMs, retryDetail } from './retryModel.js';
 import { storedTask, type StoredTask } from './storedTask.js';
 
@@ -37,7 +38,7 @@ const NO_BYTES = Buffer.alloc(0);
  * The task store as a model in memory: what `RedisTaskStore` and its Lua scripts do, step by step, with time and randomness
  * passed in. `memoryTaskStore.spec.ts` holds the two equal. Every step happens within the call; the promise is its answer.
  *
- * `holdsFence` and `pausedSince` are where the breakages of the simulator reach in.
+ * `holdsFence` and `isReapingPaused` are where the breakages of the simulator reach in.
  */
 export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   private nextShard = 0;
@@ -122,7 +123,8 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   async reap(): Promise<Reaped> {
     const reaped: Reaped = { paused: false, tasks: [] };
     for (const shard of this.data.shards) {
-      if (this.isReapingPaused(shard)) reaped.paused = true;
+      const graceMs = nextGrace(shard, this.data.runId, this.options.nowMs(), this.options.leaseMs);
+      if (this.isReapingPaused(graceMs)) reaped.paused = true;
       else this.reapShard(shard, reaped);
     }
     return reaped;
@@ -135,16 +137,9 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     return task.fence === fence;
   }
 
-  /** Nobody could renew while Redis was away: after a restart nothing expires for one lease. */
-  protected isReapingPaused(shard: ShardData): boolean {
-    const { runId } = this.data;
-    const now = this.options.nowMs();
-    if (!shard.epoch) shard.epoch = { runId, sinceMs: 0 };
-    else if (shard.epoch.runId !== runId) {
-      shard.epoch = { runId, sinceMs: now };
-      return true;
-    }
-    return now - shard.epoch.sinceMs < this.options.leaseMs;
+  /** For one lease after a time in which the living may have been unable to renew nothing expires. */
+  protected isReapingPaused(graceMs: number): boolean {
+    return graceMs > 0;
   }
 
   // --- parts of steps

@@ -105,6 +105,22 @@ export const PROFILES: readonly Profile[] = [
     longMs: 60_000,
   },
   {
+    // Without a restart: nobody could renew meanwhile, and nobody may lose a task for it.
+    ...QUIET,
+    name: 'the store stands still',
+    weight: 2,
+    incidents: [
+      ['storeFreeze', 3],
+      ['storeAway', 1],
+      ['storeClockJump', 1],
+      ['monitorCrash', 1],
+    ],
+    incidentCount: [1, 3],
+    apartMs: 20_000,
+    awayLeases: [0.1, 2.5],
+    longMs: 60_000,
+  },
+  {
     ...QUIET,
     name: 'control events are lost',
     weight: 1,

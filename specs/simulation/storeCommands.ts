@@ -154,8 +154,9 @@ const cancel = fc.array(pick, { minLength: 1, maxLength: 2 }).map((tasks) =>
   }),
 );
 
-const reap = span.map((lease) =>
-  command({ reap: lease }, async (pair) => {
+const reap = fc.record({ lease: span, enforced: fc.boolean() }).map(({ lease, enforced }) =>
+  command({ reap: lease, enforced }, async (pair) => {
+    if (enforced) await pair.enforceLeases();
     const [real, model] = await pair.both(lease, (store) => store.reap());
     expect(model).to.deep.equal(real);
   }),

@@ -14,6 +14,8 @@ export const delayMs = (span: Span): number => SPAN_MS[span];
 
 /** Between commands: what is over is over, and no two commands share a millisecond on one side and not on the other. */
 const BETWEEN_COMMANDS_MS = 3;
+/** More than are taken for standstills. */
+const MANY_GAPS = 100;
 const RESULT_TTL_SECONDS = 10_000;
 /** What both sides throw. */
 const PAIR_RANDOM = 0.25;
@@ -78,6 +80,14 @@ export class StorePair {
     for (const { epoch } of this.keys) {
       if ((await this.redis.exists(epoch)) === 1) await this.redis.hset(epoch, 'run_id', 'earlier');
     }
+  }
+
+  /** As if a reap had gone before at every turn: what follows enforces leases. */
+  async enforceLeases(): Promise<void> {
+    for (const { epoch } of this.keys) {
+      if ((await this.redis.exists(epoch)) === 1) await this.redis.hset(epoch, { grace: 0, gaps: MANY_GAPS });
+    }
+    for (const { epoch } of this.data.shards) if (epoch) Object.assign(epoch, { graceMs: 0, gaps: MANY_GAPS });
   }
 
   /** Tasks, results, queues, delayed ones and leases are the same, apart from times and the random half of fences. */

@@ -1,7 +1,19 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Reaped } from '../../bus/taskStore.js';
 import { newTask, settlement, StoreFixture } from './support/storeFixture.js';
 import { until } from './support/until.js';
+
+/** As a monitor does, so often that no gap counts as a standstill; what has been reaped. */
+async function reapFor({ store }: StoreFixture, ms: number): Promise<Reaped['tasks']> {
+  const untilMs = performance.now() + ms;
+  const tasks: Reaped['tasks'] = [];
+  do {
+    await sleep(10);
+    tasks.push(...(await store.reap()).tasks);
+  } while (performance.now() < untilMs);
+  return tasks;
+}
 
 describe('leases', () => {
   let fixture: StoreFixture;
@@ -12,12 +24,10 @@ describe('leases', () => {
   after(() => fixture.stop());
 
   it('are reaped when they have run out, and not before', async () => {
-    const [task] = await fixture.claimed(newTask());
     expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
-    await sleep(200);
-    expect((await fixture.store.reap()).tasks).to.deep.equal([]);
-    await sleep(110);
-    expect((await fixture.store.reap()).tasks).to.deep.equal([{ taskId: task!.taskId, to: 'queued', attempt: 1 }]);
+    const [task] = await fixture.claimed(newTask());
+    expect(await reapFor(fixture, 200)).to.deep.equal([]);
+    expect(await reapFor(fixture, 130)).to.deep.equal([{ taskId: task!.taskId, to: 'queued', attempt: 1 }]);
     expect((await fixture.store.reap()).tasks).to.deep.equal([]);
   });
 
@@ -114,14 +124,88 @@ describe('a restart of Redis', () => {
       await sleep(50);
     }
     await fixture.store.renew([{ ...alive!, worker: 'w' }]);
-    await sleep(150);
-    const { paused, tasks } = await fixture.store.reap();
-    expect(paused).to.equal(false);
+    const tasks = await reapFor(fixture, 200);
     expect(tasks.map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
+    expect((await fixture.store.reap()).paused).to.equal(false);
     expect(await fixture.store.settle([settlement(alive!)])).to.deep.equal(['completed']);
   });
 
   it('is reported once as lost and once as restored', () => {
     expect(fixture.events).to.deep.equal(['lost', 'restored']);
+  });
+});
+
+describe('a standstill', () => {
+  let fixture: StoreFixture;
+  const LEASE_MS = 600;
+  before(async () => {
+    fixture = await StoreFixture.start({ leaseMs: LEASE_MS });
+  });
+  beforeEach(() => fixture.empty());
+  after(() => fixture.stop());
+
+  const epoch = (): string => fixture.shardOf(newTask().taskId).epoch;
+
+  it('of Redis for longer than a lease costs nobody a task who can renew afterwards', async () => {
+    const [alive, dead] = await fixture.claimed(newTask(), newTask());
+    expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
+    await fixture.server.kill('SIGSTOP');
+    await sleep(LEASE_MS + 100);
+    await fixture.server.kill('SIGCONT');
+    expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
+    expect(await fixture.store.renew([{ ...alive!, worker: 'w' }])).to.deep.equal([true]);
+    expect(await reapFor(fixture, LEASE_MS - 150)).to.deep.equal([]);
+    await fixture.store.renew([{ ...alive!, worker: 'w' }]);
+    expect((await reapFor(fixture, 250)).map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
+    expect(await fixture.store.settle([settlement(alive!)])).to.deep.equal(['completed']);
+  });
+
+  it('of all monitors for more than a third of a lease is one too; a shorter one is not', async () => {
+    const [task] = await fixture.claimed(newTask());
+    await fixture.store.reap();
+    await sleep(LEASE_MS / 3 - 80);
+    await fixture.expireLease(task!.taskId);
+    expect(await fixture.store.reap())
+      .to.include({ paused: false })
+      .and.to.have.property('tasks')
+      .of.length(1);
+    await fixture.store.claim('dispatcher', 1);
+    await sleep(LEASE_MS / 3 + 20);
+    await fixture.expireLease(task!.taskId);
+    expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
+  });
+
+  it('during the pause that follows another begins it anew', async () => {
+    await fixture.store.reap();
+    await sleep(LEASE_MS / 3 + 20);
+    await reapFor(fixture, LEASE_MS - 150);
+    await sleep(LEASE_MS / 3 + 20);
+    await reapFor(fixture, 10);
+    expect(Number(await fixture.redis.hget(epoch(), 'grace'))).to.be.within(LEASE_MS - 50, LEASE_MS);
+  });
+
+  it('between any two reaps does not keep leases from being enforced for ever', async () => {
+    const [task] = await fixture.claimed(newTask());
+    await fixture.store.reap();
+    await fixture.expireLease(task!.taskId);
+    const paused: boolean[] = [];
+    for (let reaps = 0; reaps < 8; reaps++) {
+      await sleep(LEASE_MS / 3 + 20);
+      paused.push((await fixture.store.reap()).paused);
+    }
+    expect(paused).to.deep.equal([true, true, true, true, true, false, false, false]);
+    expect(await fixture.store.readStatuses([task!.taskId])).to.deep.equal(['queued']);
+  });
+
+  it('is not what it takes for Redis’ clock to be set back: no lease outlasts one that begins then', async () => {
+    const [task] = await fixture.claimed(newTask());
+    await fixture.store.reap();
+    const HOUR_MS = 3_600_000;
+    await fixture.redis.hincrby(epoch(), 'last', HOUR_MS);
+    await fixture.redis.zincrby(fixture.shardOf(task!.taskId).leases, HOUR_MS, task!.taskId);
+    expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
+    const deadlineMs = Number(await fixture.redis.zscore(fixture.shardOf(task!.taskId).leases, task!.taskId));
+    expect(deadlineMs - Date.now()).to.be.within(LEASE_MS - 100, LEASE_MS);
+    expect((await reapFor(fixture, LEASE_MS + 100)).map(({ taskId }) => taskId)).to.deep.equal([task!.taskId]);
   });
 });

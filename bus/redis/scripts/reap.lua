@@ -1,5 +1,5 @@
--- Takes tasks back whose lease has run out: their worker or dispatcher is gone. Does nothing for one lease after Redis has
--- restarted, since nobody could renew while it was away.
+-- Takes tasks back whose lease has run out: their worker or dispatcher is gone. Not for one lease after a time in which the living
+-- may have been unable to renew: Redis has restarted, or stood still, or its clock has leapt, or nobody has reaped and so could tell.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept   ARGV[3] lease ms   ARGV[4] limit
@@ -11,16 +11,27 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local epoch = redis.call('HMGET', KEYS[5], 'run_id', 'since')
-if not epoch[1] then
-  -- The first reap ever: nothing was running before Redis started.
-  epoch = { run_id, '0' }
-  redis.call('HSET', KEYS[5], 'run_id', run_id, 'since', '0')
-elseif epoch[1] ~= run_id then
-  redis.call('HSET', KEYS[5], 'run_id', run_id, 'since', now_text)
-  return { 1 }
+local epoch = redis.call('HMGET', KEYS[5], 'run_id', 'last', 'grace', 'gaps')
+local last, grace, gaps = tonumber(epoch[2] or now_text), tonumber(epoch[3] or '0'), tonumber(epoch[4] or '0')
+
+if now < last then
+  -- The clock was set back: no lease may outlast one that begins now.
+  local latest = string.format('%.0f', now + lease_ms)
+  local beyond = redis.call('ZRANGE', KEYS[4], '(' .. latest, '+inf', 'BYSCORE')
+  for i = 1, #beyond do redis.call('ZADD', KEYS[4], latest, beyond[i]) end
 end
-if now - tonumber(epoch[2]) < lease_ms then return { 1 } end
+
+-- Leases are renewed every third of their length: in a longer gap between two reaps some of the living may have missed their turn.
+-- One gap after the other is no standstill but the way this platform reaps: after the third they count as time that has passed.
+local gap, longest = math.max(0, now - last), math.max(1, math.floor(lease_ms / 3))
+gaps = gap > longest and gaps + 1 or 0
+if (epoch[1] and epoch[1] ~= run_id) or (gaps > 0 and gaps <= 3) then
+  grace = lease_ms
+else
+  grace = math.max(0, math.min(grace, lease_ms) - math.min(gap, longest))
+end
+redis.call('HSET', KEYS[5], 'run_id', run_id, 'last', now_text, 'grace', string.format('%.0f', grace), 'gaps', gaps)
+if grace > 0 then return { 1 } end
 
 local answer = { 0 }
 local expired = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, ARGV[4])
