@@ -1,20 +1,22 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
-import type { ClaimedTask, TaskStore } from '../bus/taskStore.js';
+import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
+import { LostClaims } from './lostClaims.js';
 import { creditOf, place, prefetchPerSlot } from './placement.js';
 import type { RunTimes } from './runTimes.js';
 import type { WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface ClaimLoopDeps {
-  store: Pick<TaskStore, 'claim'>;
+  store: Pick<TaskStore, 'claim' | 'findClaims'>;
   workers: Bus<WorkerMessage, DispatcherMessage>;
   clock: Clock;
   transition: TransitionLog;
+  nonce: () => string;
   functions: FunctionCache;
   runTimes: RunTimes;
   /** False while draining, or while too many results wait for Redis. */
@@ -46,12 +48,20 @@ export class ClaimLoop {
   private claiming = false;
   private again = false;
   private rebalanceTimer: unknown;
+  private readonly lostClaims: LostClaims;
 
   constructor(
-    private readonly dispatcherId: string,
+    private readonly options: { id: string; leaseMs: number },
     private readonly table: WorkerTable,
     private readonly deps: ClaimLoopDeps,
-  ) {}
+  ) {
+    this.lostClaims = new LostClaims(options.leaseMs, {
+      ...deps,
+      release: (tasks) => {
+        deps.release(undefined, tasks);
+      },
+    });
+  }
 
   wake(): void {
     this.again = true;
@@ -74,9 +84,10 @@ export class ClaimLoop {
     try {
       while (this.again) {
         this.again = false;
+        if (this.lostClaims.due) await this.lostClaims.giveBack();
         const limit = Math.min(this.credit(), MAX_CLAIM);
         if (limit === 0 || !this.deps.mayClaim()) break;
-        const { claimed, promoted } = await this.deps.store.claim(this.dispatcherId, limit);
+        const { claimed, promoted } = await this.claim(limit);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
         if (claimed.length > 0) await this.give(claimed);
         if (claimed.length === limit) this.again = true;
@@ -86,6 +97,16 @@ export class ClaimLoop {
       this.deps.onError(error); // The store is away; the poll timer tries again.
     } finally {
       this.claiming = false;
+    }
+  }
+
+  private async claim(limit: number): Promise<Claim> {
+    const nonce = this.deps.nonce();
+    try {
+      return await this.deps.store.claim(this.options.id, limit, nonce);
+    } catch (error) {
+      this.lostClaims.add(nonce);
+      throw error;
     }
   }
 

@@ -36,6 +36,8 @@ export interface DispatcherDeps {
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   transition: TransitionLog;
+  /** Random, new at each call: the half of a fence that no other claim has. */
+  nonce: () => string;
   /** Attempts had been decided before their worker reported them: stale ones are refused, duplicates acknowledged again. */
   onRefused?: (counts: { stale: number; duplicate: number }) => void;
   onError: (error: unknown) => void;
@@ -121,7 +123,7 @@ export class Dispatcher {
         deps.workers.send(worker.address, { type: 'abort', tasks });
       },
       cutOff: () => {
-        this.takeAllBack();
+        this.table.takeAllBack();
       },
     });
     this.releaser = new Releaser({
@@ -136,7 +138,7 @@ export class Dispatcher {
         this.claims.wake();
       },
     });
-    this.claims = new ClaimLoop(options.id, this.table, {
+    this.claims = new ClaimLoop(options, this.table, {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
       runTimes: this.runTimes,
@@ -177,7 +179,7 @@ export class Dispatcher {
     if (this.draining) return;
     this.draining = true;
     const { clock } = this.deps;
-    this.takeAllBack();
+    this.table.takeAllBack();
     const deadline = clock.now() + graceMs;
     while (this.table.inFlightCount() + this.settler.pending > 0 && clock.now() < deadline) {
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 20));
@@ -273,21 +275,15 @@ export class Dispatcher {
   }
 
   private interrupt(worker: WorkerConnection, tasks: InFlight[]): void {
+    const failure = workerLost(worker.name);
     for (const task of tasks)
-      this.settler.push(unstarted(task, 'task.interrupted', worker.name, workerLost(worker.name)));
+      this.settler.push(unstarted(task, 'task.interrupted', worker.name, failure, this.options.id));
   }
 
   private failWithoutFunction(tasks: ClaimedTask[]): void {
     for (const task of tasks) {
       const message = `function ${task.functionId} is not in Redis any more; register it again`;
       this.settler.push(unstarted(task, 'task.raised', '', { type: 'DeserializationError', message }));
-    }
-  }
-
-  /** What has not started comes back from the workers. */
-  private takeAllBack(): void {
-    for (const { address, inFlight } of this.table.all()) {
-      this.deps.workers.send(address, { type: 'takeBack', limit: inFlight });
     }
   }
 
@@ -310,6 +306,7 @@ export class Dispatcher {
   }
 
   private beat(): void {
+    this.table.beat();
     void this.leases.renewDue();
     const records = [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
     if (records.length === 0) return;

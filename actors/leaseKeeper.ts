@@ -11,7 +11,10 @@ export interface LeaseKeeperDeps {
   clock: Clock;
   /** The fences of these no longer hold: the worker must stop them. They are forgotten here already. */
   refused: (worker: WorkerConnection, tasks: TaskRef[]) => void;
-  /** For a whole lease no renewal has got through: others may take the tasks now. Told once, until one gets through. */
+  /**
+   * For a whole lease no renewal has got through: others may take the tasks now. Told at each renewal that fails, since a worker may
+   * reconnect meanwhile, and not have been told.
+   */
   cutOff: () => void;
   onError: (error: unknown) => void;
 }
@@ -19,7 +22,6 @@ export interface LeaseKeeperDeps {
 /** Renews the leases of what workers run, three times per lease, in one batch for all workers. */
 export class LeaseKeeper {
   private renewing = false;
-  private isCutOff = false;
 
   constructor(
     private readonly leaseMs: number,
@@ -38,7 +40,6 @@ export class LeaseKeeper {
       const verdicts = await this.deps.store.renew(
         due.map(({ worker, task }) => ({ taskId: task.taskId, fence: task.fence, worker: worker.name })),
       );
-      this.isCutOff = false;
       const refused = new Map<WorkerConnection, TaskRef[]>();
       due.forEach(({ worker, task }, index) => {
         if (verdicts[index]) task.renewedAtMs = startedAtMs;
@@ -60,10 +61,7 @@ export class LeaseKeeper {
    */
   private fenceItself(): void {
     const oldest = this.deps.clock.now() - this.leaseMs;
-    const overdue = this.collectDue().some(({ task }) => task.renewedAtMs < oldest);
-    if (overdue && !this.isCutOff) this.deps.cutOff();
-    // Not so any more when all that was overdue is gone: the next outage may come before anything is renewed.
-    this.isCutOff = overdue;
+    if (this.collectDue().some(({ task }) => task.renewedAtMs < oldest)) this.deps.cutOff();
   }
 
   private collectDue(): { worker: WorkerConnection; task: InFlight }[] {

@@ -186,6 +186,7 @@ export function unstarted(
   event: Settlement['event'],
   worker: string,
   failure: Failure,
+  lostBy?: string,
 ): Settlement {
   return {
     taskId,
@@ -193,6 +194,7 @@ export function unstarted(
     event,
     payload: NO_BYTES,
     failure,
+    ...(lostBy !== undefined && { lostBy }),
     worker,
     startedAtMs: 0,
     runTimeUs: 0,

@@ -133,6 +133,11 @@ export class WorkerConnection implements Candidate {
     this.machine.send({ type: 'worker.beat', hasWork: this.inFlight > 0 });
   }
 
+  /** The observer could not have heard it. Its machine's own timers give it another interval, since they fall due one by one. */
+  forgiveSilence(): void {
+    this.lastHeardAtMs = this.clock.now();
+  }
+
   /** Notes what a heartbeat says; true when orders did not arrive, or words to stop something: it must be asked what it holds. */
   missesMessages({ lastRun, running, queued }: WorkerHeartbeat): boolean {
     this.beatsWithMore = running + queued > this.inFlight ? this.beatsWithMore + 1 : 0;

@@ -4,6 +4,7 @@ import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import type { WorkerState, WorkerTimings } from './lifecycles/workerMachine.js';
+import { OwnPulse } from './ownPulse.js';
 import { type InFlight, WorkerConnection } from './workerConnection.js';
 
 export interface WorkerTableOptions {
@@ -32,6 +33,9 @@ export interface WorkerTableDeps {
 /** Workers that have left are told from new ones for long enough: no hello is delayed past so many leavers. */
 const MAX_LEFT_KNOWN = 1_000;
 
+/** More than that many workers, new in one outage, are not told to give back. */
+const MAX_UNANSWERED = 1_000;
+
 /** The workers of one dispatcher: who they are, how they join, how they are lost. */
 export class WorkerTable {
   private readonly byInstance = new Map<string, WorkerConnection>();
@@ -39,11 +43,33 @@ export class WorkerTable {
   private readonly byUniqueName = new Map<string, WorkerConnection>();
   /** Instances that said goodbye: a hello of theirs that comes later was delayed on an earlier connection. */
   private readonly left = new Set<string>();
+  /** Hellos that the store has not answered yet, or could not: who says that it holds how much, and where it is to be reached. */
+  private readonly unanswered = new Map<string, { address: Address; holding: number }>();
+  private readonly pulse: OwnPulse;
 
   constructor(
     private readonly options: WorkerTableOptions,
     private readonly deps: WorkerTableDeps,
-  ) {}
+  ) {
+    this.pulse = new OwnPulse(options.heartbeatMs, deps.clock);
+  }
+
+  /** Every heartbeat. */
+  beat(): void {
+    // Each is given as much time again to be heard of.
+    if (this.pulse.isOverdue) for (const worker of this.byInstance.values()) worker.forgiveSilence();
+    this.pulse.beat();
+  }
+
+  /** What has not started comes back from the workers. */
+  takeAllBack(): void {
+    for (const { address, inFlight } of this.byInstance.values()) {
+      this.deps.workers.send(address, { type: 'takeBack', limit: inFlight });
+    }
+    for (const { address, holding } of this.unanswered.values()) {
+      this.deps.workers.send(address, { type: 'takeBack', limit: holding });
+    }
+  }
 
   all(): Iterable<WorkerConnection> {
     return this.byInstance.values();
@@ -87,10 +113,17 @@ export class WorkerTable {
   async join(hello: WorkerHello, address: Address): Promise<void> {
     const known = this.byInstance.get(hello.instance);
     if (known && hello.connection < known.connection) return;
-    const unknownHere = hello.holding.filter(({ taskId, fence }) => known?.inFlightTasks.get(taskId)?.fence !== fence);
+    // Over the same connection it cannot have been with another dispatcher meanwhile: what is known of it stands.
+    const sameConnection = known?.connection === hello.connection;
+    const asked = hello.holding.filter(({ taskId, fence }) => {
+      return !(sameConnection && known.inFlightTasks.get(taskId)?.fence === fence);
+    });
+    this.noteUnanswered(hello, address);
     const granted = await this.deps.store.renew(
-      unknownHere.map((ref) => ({ ...ref, worker: known?.name ?? plainName(hello) })),
+      asked.map((ref) => ({ ...ref, worker: known?.name ?? plainName(hello) })),
+      this.options.dispatcherId,
     );
+    this.unanswered.delete(hello.instance);
 
     const present = this.byInstance.get(hello.instance);
     // It was lost meanwhile, and what was known of it has been taken away: now all it holds has to be asked for.
@@ -107,7 +140,7 @@ export class WorkerTable {
       worker.rebind(address, hello);
     }
     this.byCurrentAddress.set(address, worker);
-    const rejected = this.adopt(worker, unknownHere, granted);
+    const rejected = this.adopt(worker, asked, granted);
     if (rejected.length > 0) this.deps.onRefused?.({ stale: rejected.length, duplicate: 0 });
     this.dropNotHeld(worker, hello, reconnected);
     worker.heard();
@@ -136,7 +169,7 @@ export class WorkerTable {
   /** Somebody says that a worker is lost: believed only when it has been silent here as well. */
   reportedLost(name: string): void {
     const worker = this.byUniqueName.get(name);
-    if (!worker) return;
+    if (!worker || this.pulse.isOverdue) return;
     const silentMs = this.deps.clock.now() - worker.lastHeardAtMs;
     if (silentMs >= this.options.timings.suspectAfterMs) worker.send({ type: 'worker.lost' });
   }
@@ -174,7 +207,11 @@ export class WorkerTable {
   private adopt(worker: WorkerConnection, refs: TaskRef[], granted: boolean[]): TaskRef[] {
     const now = this.deps.clock.now();
     refs.forEach((ref, index) => {
-      if (!granted[index]) return;
+      if (!granted[index]) {
+        worker.remove(ref);
+        return;
+      }
+      if (worker.inFlightTasks.get(ref.taskId)?.fence === ref.fence) return;
       const attempt = Number.parseInt(ref.fence, 10);
       worker.add({ ...ref, functionId: '', attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
     });
@@ -190,6 +227,13 @@ export class WorkerTable {
     });
     for (const task of lost) worker.remove(task);
     if (lost.length > 0) this.deps.onNotHeld(worker, lost);
+  }
+
+  private noteUnanswered({ instance, holding }: WorkerHello, address: Address): void {
+    this.unanswered.delete(instance); // The latest is the last one, and the oldest goes first.
+    this.unanswered.set(instance, { address, holding: holding.length });
+    const [oldest] = this.unanswered.keys();
+    if (this.unanswered.size > MAX_UNANSWERED && oldest !== undefined) this.unanswered.delete(oldest);
   }
 
   private uniqueName(hello: WorkerHello): string {

@@ -20,11 +20,19 @@ export interface TaskStore {
   submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]>;
   /**
    * queued -> running, up to `limit`, and none beyond `maxBytes` of arguments (the last may exceed them); also moves due delayed and
-   * retrying tasks back into the queue.
+   * retrying tasks back into the queue. `nonce` is random, new for each call, and the second half of the fences it gives.
    */
-  claim(claimant: string, limit: number, maxBytes?: number): Promise<Claim>;
-  /** Extends leases; false where the fence no longer holds and the attempt must be stopped. */
-  renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]>;
+  claim(claimant: string, limit: number, nonce: string, maxBytes?: number): Promise<Claim>;
+  /**
+   * Running attempts of the claims with these nonces: what a claim took whose answer got lost, nobody else knows of. Looks at every
+   * running task.
+   */
+  findClaims(nonces: string[]): Promise<TaskRef[]>;
+  /**
+   * Extends leases; false where the fence no longer holds and the attempt must be stopped. With `adopter` the attempts are that
+   * dispatcher's from now on, whoever claimed them.
+   */
+  renew(attempts: (TaskRef & { worker: string })[], adopter?: string): Promise<boolean[]>;
   /** running -> completed | failed | queued | retrying. */
   settle(settlements: Settlement[]): Promise<SettleVerdict[]>;
   /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
@@ -118,6 +126,8 @@ export interface Settlement extends TaskRef {
   event: 'task.succeeded' | 'task.raised' | 'task.interrupted';
   payload: Buffer;
   failure?: Failure;
+  /** For `task.interrupted` by a dispatcher's own verdict that the worker is lost: stale when another one has adopted the attempt. */
+  lostBy?: string;
   worker: string;
   startedAtMs: number;
   runTimeUs: number;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { systemClock } from '../actors/clock.js';
 import { Dispatcher } from '../actors/dispatcher.js';
@@ -80,6 +80,7 @@ async function startDispatcher(
     },
     {
       ...{ store, workers, control, clock: systemClock, transition, onError },
+      nonce: () => randomBytes(8).toString('hex'),
       onRefused: (counts) =>
         component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
     },

@@ -20,10 +20,11 @@ import type {
 } from '../taskStore.js';
 import { functionIdOf, functionKey, PRIORITIES, type ShardKeys, WORKERS_KEY } from './keys.js';
 import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, readLargeArguments, runStep } from './largeValues.js';
+import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras } from './taskExtras.js';
-import { readOutcomesUpTo, readStates } from './taskReads.js';
+import { findClaims, readOutcomesUpTo, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
 export interface RedisTaskStoreOptions {
@@ -117,13 +118,18 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
     });
   }
 
-  async claim(claimant: string, limit: number, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
+  async claim(
+    claimant: string,
+    limit: number,
+    nonce = randomBytes(8).toString('hex'),
+    maxBytes = Number.MAX_SAFE_INTEGER,
+  ): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     // Every claim begins at another shard, so that none is favoured.
     let bytes = maxBytes;
     for (let turn = 0; turn < this.shards.all.length && claim.claimed.length < limit && bytes > 0; turn++) {
       const shard = this.shards.all[this.nextShard++ % this.shards.all.length] as ShardKeys;
-      const bounds = { limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
+      const bounds = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
       bytes -= await this.claimFrom(shard, claimant, bounds, claim);
     }
     return claim;
@@ -133,10 +139,9 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   private async claimFrom(
     shard: ShardKeys,
     claimant: string,
-    { limit, bytes: maxBytes }: { limit: number; bytes: number },
+    { nonce, limit, bytes: maxBytes }: { nonce: string; limit: number; bytes: number },
     into: Claim,
   ): Promise<number> {
-    const nonce = randomBytes(8).toString('hex');
     const keys = [...shard.queues, shard.delayed, shard.leases];
     const args = [shard.taskPrefix, limit, this.options.leaseMs, nonce, claimant, maxBytes];
     const [promoted, claimed] = await guarded(() => scripts.claim.run(this.redis, keys, args));
@@ -169,9 +174,13 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
     return total;
   }
 
-  async renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
+  findClaims(nonces: string[]): Promise<TaskRef[]> {
+    return findClaims(this.redis, this.shards, nonces);
+  }
+
+  async renew(attempts: (TaskRef & { worker: string })[], adopter = ''): Promise<boolean[]> {
     return this.shards.forEach(attempts, taskIdOf, async (shard, batch) => {
-      const args: (string | number)[] = [shard.taskPrefix, this.options.leaseMs];
+      const args: (string | number)[] = [shard.taskPrefix, this.options.leaseMs, adopter];
       for (const { taskId, fence, worker } of batch) args.push(taskId, fence, worker);
       const verdicts = await scripts.renew.run(this.redis, [shard.leases], args);
       return verdicts.map((verdict) => verdict === 1);
@@ -186,12 +195,18 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
         const ran = `${Math.round(s.startedAtMs)} ${s.runTimeUs} ${s.peakMemoryKib}`;
         const { payload: value } = s;
         if (isLarge(value)) large.push({ key: shard.taskPrefix + s.taskId, field: largeResult(s.fence), value });
-        args.push(s.taskId, s.fence, s.worker, ran, isLarge(value) ? NO_BYTES : value);
+        args.push(s.taskId, s.fence, s.worker, ran, s.lostBy ?? (isLarge(value) ? NO_BYTES : value));
         if (s.event === 'task.succeeded' && s.output.length === 0) args.push('');
         else {
           const failure = s.failure ? JSON.stringify(s.failure) : '';
           const random = s.event === 'task.raised' ? (this.options.random ?? Math.random)() : '';
-          args.push(s.event, failure, random, s.output, s.outputTruncated ? '1' : '');
+          args.push(
+            s.lostBy === undefined ? s.event : 'worker.lost',
+            failure,
+            random,
+            s.output,
+            s.outputTruncated ? '1' : '',
+          );
         }
       }
       const keys = [...shard.queues, shard.delayed, shard.leases];
@@ -309,22 +324,3 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
 
 const NO_BYTES = Buffer.alloc(0);
 const taskIdOf = ({ taskId }: { taskId: string }): string => taskId;
-
-/** Neighbours that differ in nothing but id and arguments: what they share is sent once. */
-function runsAlike(tasks: readonly NewTask[]): NewTask[][] {
-  const runs: NewTask[][] = [];
-  let run: NewTask[] = [];
-  for (const task of tasks) {
-    if (run.length === 0 || !isAlike(run[0] as NewTask, task)) runs.push((run = []));
-    run.push(task);
-  }
-  return runs;
-}
-
-const isAlike = (a: NewTask, b: NewTask): boolean =>
-  a.functionId === b.functionId &&
-  a.priority === b.priority &&
-  a.maxAttempts === b.maxAttempts &&
-  a.timeoutMs === b.timeoutMs &&
-  a.delayMs === b.delayMs &&
-  taskExtras(a) === taskExtras(b);

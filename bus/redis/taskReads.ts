@@ -1,16 +1,28 @@
 import type { Redis } from 'ioredis';
+import type { TaskRef } from '../messages.js';
 import type { TaskOutcome, TaskState } from '../taskStore.js';
 import { readValue } from './largeValues.js';
 import { Script } from './script.js';
-import type { Shards } from './shards.js';
+import { guarded, type Shards } from './shards.js';
 import { parseOutcome, parseState } from './taskRecord.js';
 
 const scripts = {
+  findClaims: new Script<Buffer[]>('findClaims'),
   readStates: new Script<(Buffer | null)[]>('readStates'),
   readOutcomes: new Script<(Buffer | [field: Buffer] | null)[]>('readOutcomes'),
 };
 
 const itself = (taskId: string): string => taskId;
+
+/** See `TaskStore.findClaims`. */
+export async function findClaims(redis: Redis, shards: Shards, nonces: string[]): Promise<TaskRef[]> {
+  const refs: TaskRef[] = [];
+  for (const { taskPrefix, leases } of shards.all) {
+    const found = await guarded(() => scripts.findClaims.run(redis, [leases], [taskPrefix, ...nonces]));
+    for (let i = 0; i < found.length; i += 2) refs.push({ taskId: String(found[i]), fence: String(found[i + 1]) });
+  }
+  return refs;
+}
 
 export function readStates(redis: Redis, shards: Shards, taskIds: string[]): Promise<(TaskState | undefined)[]> {
   return shards.forEach(taskIds, itself, async (shard, batch) => {

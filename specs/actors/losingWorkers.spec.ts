@@ -149,6 +149,21 @@ describe('a heartbeat monitor', () => {
     expect(pool.starts).to.have.length(1);
   });
 
+  it('is not believed by a dispatcher that stood still itself, and so could hear nobody', async () => {
+    const { dispatcher } = house().startDispatcher();
+    const { pool } = await house().startWorker({ name: 'unheard' });
+    const ids = await house().submit('hang');
+    await until(() => pool.starts.length === 1);
+    const stillUntilMs = performance.now() + TIMINGS.suspectAfterMs + 20;
+    while (performance.now() < stillUntilMs); // As after SIGCONT: the event is there before any heartbeat.
+    house().say({ type: 'worker.lost', worker: 'unheard' });
+    await sleep(TIMINGS.lostAfterMs);
+    expect(dispatcher.table.byName('unheard')!.state).to.equal('busy');
+    pool.finish();
+    await house().become('completed', ids);
+    expect(pool.starts).to.have.length(1);
+  });
+
   it('puts tasks with expired leases back into the queue, logs it and nudges; two do it once', async () => {
     const tasks = Array.from({ length: 20 }, (_, i) => newTask({ maxAttempts: i < 5 ? 1 : 3 }));
     const ids = tasks.map(({ taskId }) => taskId);

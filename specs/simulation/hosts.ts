@@ -156,6 +156,7 @@ export class DispatcherHost extends Host {
         control,
         clock,
         transition: this.transitions(life),
+        nonce: () => world.random.hex(8),
         onError: this.onError(life),
       },
     );

@@ -98,9 +98,11 @@ export class Incidents {
 
   private drain(host: Host | undefined): void {
     host?.drain(() => {
-      this.later(() => {
-        host.start();
-      });
+      if (this.calmed) host.start();
+      else
+        this.later(() => {
+          host.start();
+        });
     });
   }
 

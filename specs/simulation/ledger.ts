@@ -20,6 +20,7 @@ export type Invariant =
   | 'at most max_attempts'
   | 'at most max_retries'
   | 'nothing runs twice without need'
+  | 'no attempt is spent without need'
   | 'what was refused is stopped'
   | 'nothing is left behind'
   | 'queues are bounded'
@@ -57,7 +58,7 @@ export class Ledger {
   constructor(
     private readonly trace: Trace,
     /** Nothing that happens in this run is a reason to start a task again, unless it crashed its process. */
-    private readonly options: { restartsNeedACrash: boolean },
+    private readonly options: { restartsNeedACrash: boolean; attemptsNeedACrash: boolean },
   ) {}
 
   register(task: NewTask, behaviour: Behaviour): void {
@@ -128,6 +129,10 @@ export class Ledger {
         'at most max_attempts',
         `${shortId(task.taskId)} is at attempt ${task.attempt} of ${task.maxAttempts}, ${task.retries} of them retried`,
       );
+    }
+    if (this.options.attemptsNeedACrash && task.attempt > 1 + entry.crashes + task.retries) {
+      const detail = `${shortId(task.taskId)} is at attempt ${task.attempt}, having crashed ${entry.crashes} times`;
+      this.violated('no attempt is spent without need', detail);
     }
     if (isTerminal(to)) this.checkOutcome(entry, task, to);
   }

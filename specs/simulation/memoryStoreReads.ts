@@ -1,3 +1,4 @@
+import type { TaskRef } from '../../bus/messages.js';
 import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
 import type {
   FunctionRecord,
@@ -44,6 +45,15 @@ export class MemoryStoreReads {
 
   async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
     return functionIds.map((functionId) => this.data.functions.get(functionId)?.payload);
+  }
+
+  async findClaims(nonces: string[]): Promise<TaskRef[]> {
+    const running = this.data.shards.flatMap((shard) =>
+      shard.leases
+        .upTo(Infinity, Infinity)
+        .map((taskId) => ({ taskId, fence: this.taskIn(shard, taskId)?.fence ?? '' })),
+    );
+    return running.filter(({ fence }) => nonces.includes(fence.slice(fence.indexOf(':') + 1)));
   }
 
   async readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {

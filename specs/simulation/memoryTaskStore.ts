@@ -21,8 +21,6 @@ export interface MemoryTaskStoreOptions {
   resultTtlSeconds: number;
   /** Redis `TIME` in ms, whole. */
   nowMs: () => number;
-  /** The random part of the fences of one claim. */
-  nonce: () => string;
   /** For the jitter of retries, in [0, 1). */
   random: () => number;
   /** Hears of every transition, in the step that makes it. */
@@ -65,24 +63,25 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     });
   }
 
-  async claim(claimant: string, limit: number, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
+  async claim(claimant: string, limit: number, nonce: string, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     let bytes = maxBytes;
     for (let turn = 0; turn < this.data.shards.length && claim.claimed.length < limit && bytes > 0; turn++) {
       const shard = this.data.shards[this.nextShard++ % this.data.shards.length] as ShardData;
       this.promoteDue(shard, claim);
-      bytes = this.claimFrom(shard, claimant, { limit, bytes }, claim);
+      bytes = this.claimFrom(shard, claimant, { nonce, limit, bytes }, claim);
     }
     return claim;
   }
 
-  async renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
+  async renew(attempts: (TaskRef & { worker: string })[], adopter = ''): Promise<boolean[]> {
     return attempts.map(({ taskId, fence, worker }) => {
       const shard = this.shardOf(taskId);
       const task = this.taskIn(shard, taskId);
       if (task?.state !== 'running' || task.fence !== fence) return false;
       shard.leases.add(taskId, this.options.nowMs() + this.options.leaseMs);
       task.worker = worker;
+      if (adopter !== '') task.claimant = adopter;
       return true;
     });
   }
@@ -159,10 +158,10 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   private claimFrom(
     shard: ShardData,
     claimant: string,
-    bounds: { limit: number; bytes: number },
+    bounds: { nonce: string; limit: number; bytes: number },
     claim: Claim,
   ): number {
-    const nonce = this.options.nonce();
+    const { nonce } = bounds;
     const now = this.options.nowMs();
     let [left, bytes] = [Math.min(bounds.limit - claim.claimed.length, MAX_BATCH), bounds.bytes];
     for (const queue of shard.queues) {
@@ -198,6 +197,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     const shard = this.shardOf(taskId);
     const task = this.taskIn(shard, taskId);
     if (!task || !this.holdsFence(task, fence)) return 'stale';
+    if (settlement.lostBy !== undefined && settlement.lostBy !== task.claimant) return 'stale';
     if (task.state === 'completed' || task.state === 'failed') return 'duplicate';
     if (task.state !== 'running') return 'stale';
     shard.leases.remove(taskId);

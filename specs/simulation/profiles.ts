@@ -37,6 +37,8 @@ export interface Profile {
   readonly crashingTasks: boolean;
   /** None of this is a reason to start a task again, unless the task crashed its process. */
   readonly restartsNeedACrash: boolean;
+  /** None of this may cost a task an attempt, unless the task crashed its process. */
+  readonly attemptsNeedACrash: boolean;
 }
 
 const CONTROL_CHAOS: MessageFaults = { drop: 0.2, duplicate: 0.1, longDelay: 0.2, longDelayMs: 3_000 };
@@ -51,6 +53,7 @@ const QUIET: Omit<Profile, 'name' | 'weight' | 'incidents'> = {
   longMs: 15_000,
   crashingTasks: true,
   restartsNeedACrash: true,
+  attemptsNeedACrash: false,
 };
 
 export const PROFILES: readonly Profile[] = [
@@ -103,6 +106,7 @@ export const PROFILES: readonly Profile[] = [
     apartMs: 30_000,
     awayLeases: [0.1, 2.5],
     longMs: 60_000,
+    attemptsNeedACrash: true,
   },
   {
     // Without a restart: nobody could renew meanwhile, and nobody may lose a task for it.
@@ -119,11 +123,27 @@ export const PROFILES: readonly Profile[] = [
     apartMs: 20_000,
     awayLeases: [0.1, 2.5],
     longMs: 60_000,
+    attemptsNeedACrash: true,
+  },
+  {
+    // Longer than workers wait, shorter than a lease: others take over, and what the stopped one believes is refused.
+    ...QUIET,
+    name: 'dispatchers stop and go on',
+    weight: 2,
+    incidents: [
+      ['dispatcherPause', 4],
+      ['monitorCrash', 1],
+    ],
+    incidentCount: [2, 4],
+    apartMs: 12_000,
+    awayLeases: [0.2, 0.6],
+    longMs: 40_000,
   },
   {
     ...QUIET,
     name: 'control events are lost',
     weight: 1,
+    attemptsNeedACrash: true,
     incidents: [
       ['controlAway', 2],
       ['monitorCrash', 2],
@@ -162,6 +182,7 @@ export const PROFILES: readonly Profile[] = [
     ...QUIET,
     name: 'actors are drained',
     weight: 2,
+    attemptsNeedACrash: true,
     incidents: [
       ['supervisorDrain', 3],
       ['dispatcherDrain', 2],
@@ -172,6 +193,7 @@ export const PROFILES: readonly Profile[] = [
     ...QUIET,
     name: 'store calls fail',
     weight: 2,
+    attemptsNeedACrash: true,
     incidents: [
       ['storeAway', 2],
       ['storeFreeze', 1],

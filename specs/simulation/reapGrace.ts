@@ -14,7 +14,8 @@ export function nextGrace(shard: ShardData, runId: string, now: number, leaseMs:
   const gapMs = Math.max(0, now - lastMs);
   const longestMs = Math.max(1, Math.floor(leaseMs / 3));
   const gaps = gapMs > longestMs ? (epoch?.gaps ?? 0) + 1 : 0;
-  const mayHaveMissed = (epoch && epoch.runId !== runId) || (gaps > 0 && gaps <= MAX_GAPS);
+  const hasRestarted = epoch !== undefined && epoch.runId !== runId;
+  const mayHaveMissed = hasRestarted || (gaps > 0 && gaps <= MAX_GAPS);
   const graceMs = mayHaveMissed
     ? leaseMs
     : Math.max(0, Math.min(epoch?.graceMs ?? 0, leaseMs) - Math.min(gapMs, longestMs));

@@ -51,13 +51,17 @@ export class SimulatedStore implements TaskStore {
     return this.call('submit', (store) => store.submit(tasks));
   }
 
-  claim(claimant: string, limit: number): Promise<Claim> {
-    return this.call('claim', (store) => store.claim(claimant, limit));
+  claim(claimant: string, limit: number, nonce: string): Promise<Claim> {
+    return this.call('claim', (store) => store.claim(claimant, limit, nonce));
   }
 
-  renew(attempts: (TaskRef & { worker: string })[]): Promise<boolean[]> {
+  findClaims(nonces: string[]): Promise<TaskRef[]> {
+    return this.call('findClaims', (store) => store.findClaims(nonces));
+  }
+
+  renew(attempts: (TaskRef & { worker: string })[], adopter?: string): Promise<boolean[]> {
     if (attempts.length === 0) return Promise.resolve([]);
-    return this.call('renew', (store) => store.renew(attempts));
+    return this.call('renew', (store) => store.renew(attempts, adopter));
   }
 
   settle(settlements: Settlement[]): Promise<SettleVerdict[]> {

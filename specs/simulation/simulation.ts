@@ -93,7 +93,6 @@ export class Simulation {
       leaseMs: this.leaseMs,
       resultTtlSeconds: 86_400,
       nowMs: () => this.server.nowMs(),
-      nonce: () => random.hex(8),
       random: () => random.next(),
       onTransition: (task, from, event, to) => {
         ledger.onTransition(task, from, event, to);

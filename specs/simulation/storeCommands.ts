@@ -75,7 +75,8 @@ const submit = fc
 const claimBounds = { limit: fc.integer({ min: 1, max: 6 }), bytes: fc.constantFrom(1, 10, 1_000_000), lease: span };
 const claim = fc.record(claimBounds).map(({ limit, bytes, lease }) =>
   command({ claim: limit, bytes, lease }, async (pair) => {
-    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, bytes));
+    const nonce = pair.nextNonce();
+    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, nonce, bytes));
     expect(model.promoted).to.deep.equal(real.promoted);
     const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
     expect(apartFromFence).to.deep.equal(real.claimed);
@@ -86,11 +87,30 @@ const claim = fc.record(claimBounds).map(({ limit, bytes, lease }) =>
   }),
 );
 
-const renew = fc.record({ attempts: fc.array(pick, { maxLength: 4 }), lease: span }).map(({ attempts, lease }) =>
-  command({ renew: attempts, lease }, async (pair) => {
+const findClaims = fc.array(pick, { minLength: 1, maxLength: 2 }).map((picked) =>
+  command({ findClaims: picked }, async (pair) => {
+    const nonces = picked.map((number) => pair.recentNonce(number));
+    const [real, model] = await pair.both('lasting', (store) => store.findClaims(nonces));
+    const inOrder = (refs: typeof real): string[] => refs.map(({ taskId, fence }) => `${taskId} ${fence}`).sort();
+    expect(inOrder(model)).to.deep.equal(inOrder(real));
+  }),
+);
+
+const dispatcher = fc.constantFrom('dispatcher', 'another');
+
+const renewed = fc.record({
+  attempts: fc.array(pick, { maxLength: 4 }),
+  lease: span,
+  adopter: fc.option(dispatcher, { nil: undefined }),
+});
+const renew = renewed.map(({ attempts, lease, adopter }) =>
+  command({ renew: attempts, lease, adopter }, async (pair) => {
     const chosen = attemptsOf(pair, attempts);
     const [real, model] = await pair.both(lease, (store, side) =>
-      store.renew(chosen.map((attempt, index) => ({ ...attempt[side], worker: `w${index}` }))),
+      store.renew(
+        chosen.map((attempt, index) => ({ ...attempt[side], worker: `w${index}` })),
+        adopter,
+      ),
     );
     expect(model).to.deep.equal(real);
   }),
@@ -102,6 +122,7 @@ const settle = fc
       attempt: pick,
       event: fc.constantFrom<Settlement['event']>('task.succeeded', 'task.raised', 'task.raised', 'task.interrupted'),
       failure: fc.constantFrom(...failures),
+      lostBy: fc.option(dispatcher, { nil: undefined }),
       output: fc.constantFrom('', 'printed'),
       outputTruncated: fc.boolean(),
     }),
@@ -115,12 +136,13 @@ const settle = fc
       );
       const settlements = (side: 'real' | 'model'): Settlement[] =>
         chosen.map((attempt, index) => {
-          const { event, failure, output, outputTruncated } = batch[index]!;
+          const { event, failure, lostBy, output, outputTruncated } = batch[index]!;
           return {
             ...attempt[side],
             event,
             payload: Buffer.from(event === 'task.interrupted' ? '' : `payload ${index}`),
             ...(event !== 'task.succeeded' && { failure }),
+            ...(event === 'task.interrupted' && lostBy !== undefined && { lostBy }),
             worker: `w${index}`,
             startedAtMs: 1_000 + index,
             runTimeUs: 10 + index,
@@ -176,6 +198,7 @@ export const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   submit,
   claim,
   claim,
+  findClaims,
   renew,
   settle,
   settle,

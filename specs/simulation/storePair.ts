@@ -55,7 +55,6 @@ export class StorePair {
         leaseMs,
         resultTtlSeconds: RESULT_TTL_SECONDS,
         nowMs: () => this.nowMs,
-        nonce: () => `nonce${this.nonces++}`,
         random: () => PAIR_RANDOM,
       });
     this.realStores = { over: real(SPAN_MS.over), lasting: real(SPAN_MS.lasting) };
@@ -72,6 +71,16 @@ export class StorePair {
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_COMMANDS_MS));
     this.nowMs = Date.now();
     return [await command(this.realStores[lease], 'real'), await command(this.modelStores[lease], 'model')];
+  }
+
+  /** Of the claim that comes. */
+  nextNonce(): string {
+    return `nonce${this.nonces++}`;
+  }
+
+  /** Of a claim that was made lately. */
+  recentNonce(picked: number): string {
+    return `nonce${Math.max(0, this.nonces - 1 - (picked % 4))}`;
   }
 
   async restart(): Promise<void> {

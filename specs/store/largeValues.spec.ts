@@ -114,7 +114,7 @@ describe('large values', () => {
       await small.store.submit(tasks);
       const order: string[][] = [];
       for (let count = 0; count < tasks.length; count += order.at(-1)!.length) {
-        order.push((await small.store.claim('d', 10, 40_005)).claimed.map(({ taskId }) => taskId));
+        order.push((await small.store.claim('d', 10, undefined, 40_005)).claimed.map(({ taskId }) => taskId));
       }
       const ids = tasks.map(({ taskId }) => taskId);
       expect(order).to.deep.equal([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);

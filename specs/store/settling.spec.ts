@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Settlement } from '../../bus/taskStore.js';
 import { crashed, newTask, settlement, StoreFixture } from './support/storeFixture.js';
 
 describe('settling', () => {
@@ -82,6 +83,21 @@ describe('settling', () => {
     const second = await claimAgain();
     expect(second.attempt).to.equal(lost!.attempt);
     expect(await fixture.store.settle([settlement(lost!), settlement(second)])).to.deep.equal(['stale', 'completed']);
+  });
+
+  it('refuses the verdict of a dispatcher that a worker is lost, once another one has adopted the attempt', async () => {
+    const [task] = await fixture.claimed(newTask());
+    const verdict = (lostBy: string): Settlement => ({ ...settlement(task!, crashed()), lostBy });
+    expect(await fixture.store.renew([{ ...task!, worker: 'w' }], 'adopter')).to.deep.equal([true]);
+    expect(await fixture.store.settle([verdict('dispatcher')])).to.deep.equal(['stale']);
+    // Its renewals still count: the attempt is the same. They do not make it its own again.
+    expect(await fixture.store.renew([{ ...task!, worker: 'w' }])).to.deep.equal([true]);
+    expect(await fixture.store.settle([verdict('dispatcher')])).to.deep.equal(['stale']);
+    expect((await fixture.store.readTask(task!.taskId))!).to.include({ state: 'running', attempt: 1 });
+    expect(await fixture.store.settle([verdict('adopter')])).to.deep.equal(['queued']);
+    const [again] = (await fixture.store.claim('adopter', 1)).claimed;
+    // What a worker itself reports needs no dispatcher's name.
+    expect(await fixture.store.settle([settlement(again!, crashed())])).to.deep.equal(['queued']);
   });
 
   it('refuses the result of a cancelled task', async () => {

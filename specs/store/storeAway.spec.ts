@@ -26,11 +26,11 @@ describe('a store that cannot be reached', () => {
       return step(fixture.store);
     };
     expect(await flushed((store) => store.submit([task]))).to.deep.equal(['accepted']);
-    const [claimed] = (await flushed((store) => store.claim('d', 1))).claimed;
+    const [claimed] = (await flushed((store) => store.claim('d', 1, 'nonce'))).claimed;
     expect(await flushed((store) => store.renew([{ ...claimed!, worker: 'w' }]))).to.deep.equal([true]);
     expect(await flushed((store) => store.release([claimed!]))).to.deep.equal([true]);
     expect(await flushed((store) => store.reap())).to.deep.equal({ paused: false, tasks: [] });
-    const [again] = (await flushed((store) => store.claim('d', 1))).claimed;
+    const [again] = (await flushed((store) => store.claim('d', 1, 'nonce'))).claimed;
     expect(await flushed((store) => store.settle([settlement(again!)]))).to.deep.equal(['completed']);
     expect((await flushed((store) => store.cancel([task.taskId])))[0]).to.include({ cancelled: false });
   });
@@ -80,7 +80,7 @@ describe('a store that cannot be reached', () => {
     const ref = { taskId: task.taskId, fence: '1:0' };
     const steps: ((store: TaskStore) => Promise<unknown>)[] = [
       (store) => store.submit([task]),
-      (store) => store.claim('d', 1),
+      (store) => store.claim('d', 1, 'nonce'),
       (store) => store.renew([{ ...ref, worker: 'w' }]),
       (store) => store.settle([settlement(ref)]),
       (store) => store.release([ref]),

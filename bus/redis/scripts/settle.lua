@@ -5,6 +5,8 @@
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
 --         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
 --         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
+--         The event worker.lost is a dispatcher's own verdict, its payload the dispatcher's id: an interruption, unless another
+--         dispatcher has adopted the attempt.
 -- Returns one text per attempt: the new state, or 'duplicate', or 'stale'.
 --
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
@@ -108,6 +110,12 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
   return fail(key, worker, ran, payload, kept, failure, now_and .. 'task.interrupted failed' .. detail)
 end
 
+-- Has the dispatcher claimed or adopted the attempt, and nobody after it?
+local function has(key, dispatcher)
+  local claim = redis.call('HGET', key, 'claim')
+  return claim and string.match(claim, ' (.*)') == dispatcher
+end
+
 local at = 4
 while at <= #ARGV do
   local id, fence, worker, ran, payload, event = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
@@ -122,6 +130,10 @@ while at <= #ARGV do
   local large_result = payload == '' and 'large_result:' .. fence
   local is_large = large_result and redis.call('HEXISTS', key, large_result) == 1
   local verdict = 'stale'
+  if event == 'worker.lost' then
+    if not has(key, payload) then fence = '' end -- Which no task has.
+    event, payload = 'task.interrupted', ''
+  end
   if task[2] == fence and task[1] == 'running' then
     local kept = seconds_kept(task[3], ttl)
     if event == '' then

@@ -89,6 +89,7 @@ export class House {
         control,
         clock: systemClock,
         transition: this.transitions.log,
+        nonce: () => randomUUID().slice(0, 8),
         onError: this.onError,
       },
     );
