@@ -8,7 +8,9 @@ mkdir -p .platform
 MIN_NODE=20.19
 PYTHON_RECORD=.platform/python
 VENV=.venv
-DILL='dill>=0.3.6'
+# dill for the functions; the others for the Python client: requests, progress bars.
+PACKAGES='dill>=0.3.6 urllib3>=1.26 tqdm>=4.60'
+DEBIAN_PACKAGES='python3-dill python3-urllib3 python3-tqdm'
 # An index that does not answer is given up soon: there is another way to a Python with dill.
 PIP_PATIENCE='--retries 1 --timeout 15'
 LOG=.platform/setup.log
@@ -101,6 +103,7 @@ install_servers() {
 }
 
 has_dill() { "$1" -c 'import dill' >/dev/null 2>&1; }
+has_packages() { "$1" -c 'import dill, urllib3, tqdm' >/dev/null 2>&1; }
 
 record_python() {
   printf '%s\n' "$1" >"$PYTHON_RECORD"
@@ -112,21 +115,21 @@ choose_python() {
     has_dill "$PYTHON" || fail "PYTHON=$PYTHON cannot import dill: install it there, or leave PYTHON away"
     return
   fi
-  if [ -s "$PYTHON_RECORD" ] && has_dill "$(cat "$PYTHON_RECORD")"; then return; fi
+  if [ -s "$PYTHON_RECORD" ] && has_packages "$(cat "$PYTHON_RECORD")"; then return; fi
   python_in_venv || python_of_system || fail 'no Python with dill could be made or found: install dill, and name its Python with PYTHON=...'
 }
 
 # A Python of the project's own, so that nothing is installed into the user's.
 python_in_venv() {
   command -v python3 >/dev/null || return 1
-  if ! has_dill "$VENV/bin/python"; then
-    say "making $VENV with dill from the package index"
+  if ! has_packages "$VENV/bin/python"; then
+    say "making $VENV with dill, urllib3 and tqdm from the package index"
     rm -rf "$VENV"
     make_venv "$VENV" || { rm -rf "$VENV"; say 'python3 -m venv does not work here'; return 1; }
-    # shellcheck disable=SC2086 # options, split on purpose
-    if ! quietly "$VENV/bin/python" -m pip install $PIP_PATIENCE "$DILL"; then
+    # shellcheck disable=SC2086 # options and packages, split on purpose
+    if ! quietly "$VENV/bin/python" -m pip install $PIP_PATIENCE $PACKAGES; then
       rm -rf "$VENV"
-      say 'the package index cannot be reached (or has no dill)'
+      say 'the package index cannot be reached (or lacks one of them)'
       return 1
     fi
   fi
@@ -145,12 +148,13 @@ make_venv() {
 python_of_system() {
   local python
   for python in python3 /usr/bin/python3; do
-    if has_dill "$python"; then record_python "$(command -v "$python")"; return; fi
+    if has_packages "$python"; then record_python "$(command -v "$python")"; return; fi
   done
   can_use_apt || return 1
-  say 'installing python3-dill (apt) instead'
-  apt_install python3-dill || return 1
-  has_dill /usr/bin/python3 && record_python /usr/bin/python3
+  say "installing $DEBIAN_PACKAGES (apt) instead"
+  # shellcheck disable=SC2086 # packages, split on purpose
+  apt_install $DEBIAN_PACKAGES || return 1
+  has_packages /usr/bin/python3 && record_python /usr/bin/python3
 }
 
 check_node

@@ -6,10 +6,14 @@ import type { Api, ApiServices } from '../services.js';
 import { statusOf } from '../taskStatus.js';
 import { TaskStory, taskStory } from '../taskStory.js';
 
+/** Most tasks of one request to cancel: one script of the store. */
+const MAX_CANCEL_TASKS = 1_000;
+
 /** One task beyond the course: its story, its end before time, what it printed. */
 export function taskRoutes(app: Api, services: ApiServices): void {
   storyRoute(app, services);
   cancelRoute(app, services);
+  cancelManyRoute(app, services);
   outputRoute(app, services);
 }
 
@@ -61,6 +65,40 @@ function cancelRoute(app: Api, services: ApiServices): void {
         return { task_id: taskId, cancelled: false, status: statusOf(verdict.state) };
       }
       return { task_id: taskId, cancelled: true, status: 'CANCELLED' as const };
+    },
+  );
+}
+
+function cancelManyRoute(app: Api, services: ApiServices): void {
+  app.post(
+    '/tasks/cancel',
+    {
+      schema: {
+        operationId: 'cancelTasks',
+        tags: ['tasks'],
+        summary: 'Cancel many tasks',
+        description: 'Each as by POST /tasks/{task_id}/cancel. Ids that are not stored are passed over.',
+        body: Type.Object({
+          task_ids: Type.Array(Uuid('Id of a task'), { minItems: 1, maxItems: MAX_CANCEL_TASKS }),
+        }),
+        response: {
+          200: Type.Object({
+            cancelled: Type.Integer({ description: 'Tasks that this request ended' }),
+            ended_before: Type.Integer({ description: 'Tasks that had ended, in whichever way' }),
+            unknown: Type.Integer({ description: 'Ids that are not stored' }),
+          }),
+          ...errorResponses('VALIDATION_FAILED', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ body }) => {
+      const verdicts = await cancelTasks(
+        services,
+        body.task_ids.map((taskId) => taskId.toLowerCase()),
+      );
+      const cancelled = verdicts.filter((verdict) => verdict.cancelled).length;
+      const unknown = verdicts.filter((verdict) => !verdict.cancelled && verdict.reason !== 'terminal').length;
+      return { cancelled, ended_before: verdicts.length - cancelled - unknown, unknown };
     },
   );
 }

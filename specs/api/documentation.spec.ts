@@ -48,6 +48,7 @@ describe("the API's documentation", () => {
       'get /groups/{group_id}/results',
       'post /groups/{group_id}/results',
       'get /tasks/{task_id}',
+      'post /tasks/cancel',
       'post /tasks/{task_id}/cancel',
       'get /tasks/{task_id}/logs',
       'get /functions/{function_id}',

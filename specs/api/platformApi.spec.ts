@@ -156,6 +156,29 @@ describe('the platform API', () => {
     });
   });
 
+  describe('POST /tasks/cancel', () => {
+    it('cancels many, also those that run, and passes over what has ended or is unknown', async () => {
+      await api.claim();
+      const [ended, running] = [await api.submit(), await api.submit()];
+      const [first, second] = await api.claim();
+      await api.settle(first!);
+      const queued = await api.submit();
+      const { status, body } = await api.post('/tasks/cancel', { task_ids: [ended, running, queued, UNKNOWN_ID] });
+      expect(status).to.equal(200);
+      expect(body).to.deep.equal({ cancelled: 2, ended_before: 1, unknown: 1 });
+      expect(api.announced.cancelled).to.deep.include({ taskId: running, fence: second!.fence });
+      const { body: results } = await api.post('/results', { task_ids: [ended, running, queued] });
+      const statuses = (results['results'] as Record<string, unknown>[]).map((one) => one['status']);
+      expect(statuses).to.deep.equal(['COMPLETED', 'CANCELLED', 'CANCELLED']);
+    });
+
+    it('refuses none and too many', async () => {
+      expect((await api.post('/tasks/cancel', { task_ids: [] })).status).to.equal(422);
+      const taskIds = Array<string>(1_001).fill(UNKNOWN_ID);
+      expect((await api.post('/tasks/cancel', { task_ids: taskIds })).status).to.equal(422);
+    });
+  });
+
   it('GET /tasks/{id}/logs answers what a task printed, as text that browsers do not run', async () => {
     const taskId = await api.submit();
     expect((await api.get(`/tasks/${taskId}/logs`)).text).to.equal('');

@@ -1,0 +1,83 @@
+"""One group of an executor's tasks: the thread that reads its results, and the futures that wait for them.
+
+Results are matched with futures by task id. One that overtakes the answer to its own submission waits in `_early`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .futures import TaskFuture
+from .outbox import Outgoing
+from .packing import Result
+from .stream import GroupStream
+from .transport import Transport
+
+Settle = Callable[[TaskFuture[Any], Result], None]
+
+
+class TaskGroup:
+    """A group and the futures that wait for its results."""
+
+    def __init__(self, transport: Transport, group_id: str, settle: Settle) -> None:
+        self.group_id = group_id
+        self.sent = 0
+        self.failed = False
+        self.full = False
+        self.stream = GroupStream(transport, group_id, follow=True)
+        self._settle = settle
+        self._pending: dict[str, TaskFuture[Any]] = {}
+        self._early: dict[str, Result] = {}
+        self._lock = threading.Lock()
+        self.thread = threading.Thread(
+            target=self._read, name=f"mpcsfaas-results-{group_id[:8]}", daemon=True
+        )
+
+    def expect(self, batch: list[Outgoing], task_ids: list[str]) -> None:
+        """Match futures with the ids they got."""
+        overtook: list[tuple[TaskFuture[Any], Result]] = []
+        with self._lock:
+            for item, task_id in zip(batch, task_ids):
+                item.future.task_id = task_id
+                result = self._early.pop(task_id, None) if self._early else None
+                if result is None:
+                    self._pending[task_id] = item.future
+                else:
+                    overtook.append((item.future, result))
+        for future, result in overtook:
+            self._settle(future, result)
+
+    def fail(self, error: BaseException) -> None:
+        """Give up: no result will come any more."""
+        with self._lock:
+            self.failed = True
+            pending = list(self._pending.values())
+            self._pending.clear()
+        for future in pending:
+            future.settle(None, error)
+
+    def running(self) -> list[TaskFuture[Any]]:
+        """Return the futures that wait."""
+        with self._lock:
+            return list(self._pending.values())
+
+    def _read(self) -> None:
+        try:
+            for results in self.stream.batches():
+                self._take(results)
+        except BaseException as error:
+            self.fail(error)
+
+    def _take(self, results: list[Result]) -> None:
+        settled: list[tuple[TaskFuture[Any], Result]] = []
+        with self._lock:
+            for result in results:
+                future = self._pending.pop(result.task_id, None)
+                if future is None:
+                    self._early[result.task_id] = result
+                else:
+                    settled.append((future, result))
+        for future, result in settled:
+            self._settle(future, result)

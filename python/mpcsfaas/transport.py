@@ -1,0 +1,159 @@
+"""Requests to the API over kept connections, repeated while it cannot be reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.util import Timeout
+
+from .errors import PlatformUnreachable, refusal
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+URL_VARIABLE: Final = "MPCSFAAS_URL"
+JSON_TYPE: Final = "application/json"
+MSGPACK_TYPE: Final = "application/x-msgpack"
+
+_CONNECT_S: Final = 5.0
+_READ_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 1.0
+_CONNECTIONS: Final = 16
+# Asked again: the API is starting, stopping, or cannot reach Redis.
+_PASSING: Final = frozenset({429, 502, 503, 504})
+
+
+class Transport:
+    """One platform's API; may be used by many threads.
+
+    `timeout`: for how many seconds an API that does not answer is asked again until `PlatformUnreachable` is raised.
+    """
+
+    def __init__(self, url: str | None = None, timeout: float = 60.0) -> None:
+        self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
+        self.timeout = timeout
+        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        self._pool.clear()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        read_s: float = _READ_S,
+        repeat: bool = True,
+    ) -> Any:
+        """Send JSON and return the JSON of the answer.
+
+        `repeat`: whether a request that may have been carried out can be sent again. Raises RequestRefused, PlatformUnreachable.
+        """
+        asked = {
+            key: ("true" if value is True else value)
+            for key, value in (query or {}).items()
+            if value is not None
+        }
+        target = f"{path}?{urlencode(asked)}" if asked else path
+        headers = {"accept": JSON_TYPE}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["content-type"] = JSON_TYPE
+        return json.loads(self.send(method, target, data, headers, read_s=read_s, repeat=repeat))
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        read_s: float = _READ_S,
+        repeat: bool = True,
+    ) -> bytes:
+        """Send a request until it is answered; return the body of the answer."""
+        patience = Patience(self.timeout)
+        while True:
+            try:
+                response = self._pool.request(
+                    method,
+                    self.url + target,
+                    body=data,
+                    headers=dict(headers),
+                    timeout=Timeout(connect=_CONNECT_S, read=read_s),
+                )
+            except HTTPError as error:
+                if not repeat and not isinstance(error, (NewConnectionError, ConnectTimeoutError)):
+                    raise PlatformUnreachable(
+                        f"{method} {self.url}{target} was not answered: {error}"
+                    ) from error
+                patience.wait(f"{self.url} cannot be reached: {error}", error)
+                continue
+            if response.status == 200:
+                return bytes(response.data)
+            refused = refusal(response.status, _answer(response.data))
+            if response.status not in _PASSING:
+                raise refused
+            patience.wait(f"{self.url} answers {response.status}: {refused}", refused)
+
+    def open(self, method: str, target: str, body: Any, accept: str, read_s: float) -> Any:
+        """Send a request and return the response, a `urllib3` one, unread, for `stream`. Tried once.
+
+        Raises RequestRefused, or PlatformUnreachable when the API cannot be reached or cannot serve now.
+        """
+        try:
+            response = self._pool.request(
+                method,
+                self.url + target,
+                body=None if body is None else json.dumps(body).encode(),
+                headers={"accept": accept, **({} if body is None else {"content-type": JSON_TYPE})},
+                timeout=Timeout(connect=_CONNECT_S, read=read_s),
+                preload_content=False,
+            )
+            if response.status == 200:
+                return response
+            refused = refusal(response.status, _answer(response.read()))
+        except HTTPError as error:
+            raise PlatformUnreachable(f"{self.url} cannot be reached: {error}") from error
+        if refused.status in _PASSING:
+            raise PlatformUnreachable(f"{self.url} answers {refused.status}: {refused}") from refused
+        raise refused
+
+
+class Patience:
+    """Pauses between attempts, growing, until the time is over. `forgive` begins anew."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Something went well."""
+        self._until = time.monotonic() + self._timeout
+        self._pause_s = _FIRST_PAUSE_S
+
+    def wait(self, why: str, cause: BaseException) -> None:
+        """Pause; raises PlatformUnreachable when the time is over."""
+        now = time.monotonic()
+        if now >= self._until:
+            raise PlatformUnreachable(f"{why} (tried for {self._timeout:g} s)") from cause
+        time.sleep(min(self._pause_s * random.uniform(0.5, 1.0), self._until - now))
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+
+def _answer(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data[:500].decode("utf-8", "replace")
