@@ -53,6 +53,12 @@ export interface TaskStore {
   writeWorkers(workers: WorkerRecord[]): Promise<void>;
   forgetWorkers(names: string[]): Promise<void>;
   readWorkers(): Promise<WorkerRecord[]>;
+  writeDispatcher(dispatcher: DispatcherRecord): Promise<void>;
+  forgetDispatchers(ids: string[]): Promise<void>;
+  readDispatchers(): Promise<DispatcherRecord[]>;
+
+  /** Removes from the lists what has expired: one bounded part of the work, to be called now and then. */
+  sweep(): Promise<void>;
   /** Resolves when the store answers. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -190,6 +196,8 @@ export interface TaskRecord extends TaskOutcome {
   dueAtMs?: number;
   runTimeUs?: number;
   peakMemoryKib?: number;
+  /** Id of the task under which it was run again. */
+  runAgainAs?: string;
   outputTruncated: boolean;
   history: TransitionRecord[];
 }
@@ -209,4 +217,25 @@ export interface WorkerRecord {
   heartbeatAtMs: number;
   /** Functions whose bodies the worker has. */
   functions: number;
+}
+
+export interface DispatcherRecord {
+  id: string;
+  state: 'running' | 'draining';
+  mode: 'local' | 'push' | 'pull';
+  workers: number;
+  /** Of its workers, together. */
+  slots: number;
+  /** Tasks that its workers have, run and waiting. */
+  inFlight: number;
+  /** Results that wait for Redis. */
+  unsettled: number;
+  /** Ends it has recorded since it started. */
+  completed: number;
+  failed: number;
+  /** The same per second, over the last few seconds. */
+  completedPerSecond: number;
+  failedPerSecond: number;
+  startedAtMs: number;
+  heartbeatAtMs: number;
 }

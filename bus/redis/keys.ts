@@ -9,8 +9,12 @@ import { createHash } from 'node:crypto';
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
  *     {q:N}:epoch               hash     in which Redis run, and when, this shard was last reaped; for how long leases are not enforced
+ *     {q:N}:recent              stream   ids of accepted tasks, an entry per batch: what lists are made from, see `taskIndex.ts`
+ *     {q:N}:failures            stream   ids and failure types of failed and cancelled tasks, an entry per batch
  *     function:<function id>    hash     content-addressed, outside the shards
+ *     functions                 zset     ids of all functions, by registration time (ms)
  *     workers                   hash     worker name -> JSON of its last known state
+ *     dispatchers               hash     dispatcher id -> JSON of its last known state
  *     group:<group id>          hash     ids of the tasks of a group, see `groupAppend.lua`
  *     idempotency:<key>         string   digest of a request and the seed of its ids
  *     event-seal                string   key of the seal that control events carry, see `eventSeal.ts`
@@ -29,6 +33,8 @@ export interface ShardKeys {
   delayed: string;
   leases: string;
   epoch: string;
+  recent: string;
+  failures: string;
 }
 
 export function shardKeys(index: number): ShardKeys {
@@ -41,6 +47,8 @@ export function shardKeys(index: number): ShardKeys {
     delayed: `${tag}:delayed`,
     leases: `${tag}:leases`,
     epoch: `${tag}:epoch`,
+    recent: `${tag}:recent`,
+    failures: `${tag}:failures`,
   };
 }
 
@@ -50,7 +58,9 @@ export function shardOf(taskId: string, shardCount: number): number {
 }
 
 export const functionKey = (functionId: string): string => `function:${functionId}`;
+export const FUNCTIONS_KEY = 'functions';
 export const WORKERS_KEY = 'workers';
+export const DISPATCHERS_KEY = 'dispatchers';
 export const EVENT_SEAL_KEY = 'event-seal';
 export const groupKey = (groupId: string): string => `group:${groupId}`;
 export const idempotencyKey = (key: string): string => `idempotency:${key}`;

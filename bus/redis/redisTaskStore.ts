@@ -16,9 +16,11 @@ import type {
   TaskState,
   TaskStore,
   TerminalState,
-  WorkerRecord,
 } from '../taskStore.js';
-import { functionIdOf, functionKey, PRIORITIES, type ShardKeys, WORKERS_KEY } from './keys.js';
+import { RedisActorRecords } from './actorRecords.js';
+import { readFunctions } from './functionRecords.js';
+import { IndexSweeper } from './indexSweeper.js';
+import { functionIdOf, functionKey, FUNCTIONS_KEY, PRIORITIES, type ShardKeys } from './keys.js';
 import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, readLargeArguments, runStep } from './largeValues.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
@@ -47,37 +49,38 @@ const scripts = {
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
-export class RedisTaskStore implements TaskStore, OutcomeReader {
+export class RedisTaskStore extends RedisActorRecords implements TaskStore, OutcomeReader {
   private readonly shards: Shards;
+  private readonly sweeper: IndexSweeper;
   private nextShard = 0;
 
   constructor(
-    private readonly redis: Redis,
+    redis: Redis,
     private readonly options: RedisTaskStoreOptions,
   ) {
+    super(redis);
     this.shards = new Shards(options.shards);
+    this.sweeper = new IndexSweeper(redis, this.shards.all);
   }
 
   async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
     const functionId = functionIdOf(payload);
     const key = functionKey(functionId);
     return guarded(async () => {
-      const fields = ['name', name, 'payload', payload, 'registered', Date.now()];
+      const registeredAtMs = Date.now();
+      const fields = ['name', name, 'payload', payload, 'registered', registeredAtMs];
       // HSETNX on the payload alone would let a crash leave a function without a name; the whole hash is written twice at worst.
       const created = (await this.redis.exists(key)) === 0;
       if (created) await this.redis.hset(key, ...fields);
+      // A crash between the two leaves it out of the lists until it is registered again.
+      await this.redis.zadd(FUNCTIONS_KEY, 'NX', registeredAtMs, functionId);
       return { functionId, created };
     });
   }
 
   async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
-    return guarded(async () => {
-      const key = functionKey(functionId);
-      const [name, registered] = await this.redis.hmget(key, 'name', 'registered');
-      if (name == null) return undefined;
-      const payloadBytes = await this.redis.hstrlen(key, 'payload');
-      return { functionId, name, payloadBytes, registeredAtMs: Number(registered) };
-    });
+    const [record] = await guarded(() => readFunctions(this.redis, [functionId]));
+    return record;
   }
 
   async functionsExist(functionIds: string[]): Promise<boolean[]> {
@@ -112,7 +115,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
           args.push(taskId, isLarge(value) ? NO_BYTES : value);
         }
       }
-      const keys = [...shard.queues, shard.delayed];
+      const keys = [...shard.queues, shard.delayed, shard.recent];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : 'existing'));
     });
@@ -209,7 +212,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
           );
         }
       }
-      const keys = [...shard.queues, shard.delayed, shard.leases];
+      const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
       return verdicts.map((verdict) => verdict.toString('latin1') as SettleVerdict);
     });
@@ -228,7 +231,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
     const tasks = taskIds.map((taskId) => ({ taskId }));
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, ...batch.map(({ taskId }) => taskId)];
-      const answers = await scripts.cancel.run(this.redis, [shard.delayed, shard.leases], args);
+      const answers = await scripts.cancel.run(this.redis, [shard.delayed, shard.leases, shard.failures], args);
       return answers.map(([verdict, state, fence]): CancelVerdict => {
         if (String(verdict) === 'unknown') return { cancelled: false, reason: 'unknown' };
         if (String(verdict) === 'terminal') {
@@ -242,7 +245,7 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
   async reap(): Promise<Reaped> {
     const reaped: Reaped = { paused: false, tasks: [] };
     for (const shard of this.shards.all) {
-      const keys = [...shard.queues, shard.leases, shard.epoch];
+      const keys = [...shard.queues, shard.leases, shard.epoch, shard.failures];
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, this.options.leaseMs, MAX_BATCH];
       const [paused, ...tasks] = await guarded(() => scripts.reap.run(this.redis, keys, args));
       reaped.paused ||= paused === 1;
@@ -297,19 +300,8 @@ export class RedisTaskStore implements TaskStore, OutcomeReader {
     });
   }
 
-  async writeWorkers(workers: WorkerRecord[]): Promise<void> {
-    if (workers.length === 0) return;
-    const fields = workers.flatMap((worker) => [worker.name, JSON.stringify(worker)]);
-    await guarded(() => this.redis.hset(WORKERS_KEY, ...fields));
-  }
-
-  async forgetWorkers(names: string[]): Promise<void> {
-    if (names.length > 0) await guarded(() => this.redis.hdel(WORKERS_KEY, ...names));
-  }
-
-  async readWorkers(): Promise<WorkerRecord[]> {
-    const values = await guarded(() => this.redis.hvals(WORKERS_KEY));
-    return values.map((value) => JSON.parse(value) as WorkerRecord);
+  sweep(): Promise<void> {
+    return guarded(() => this.sweeper.sweep());
   }
 
   async ping(): Promise<void> {

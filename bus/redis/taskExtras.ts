@@ -1,4 +1,7 @@
+import type { Submission } from '../taskLists.js';
 import type { NewTask } from '../taskStore.js';
+import { LARGE_ARGUMENTS } from './largeValues.js';
+import { parseTask } from './taskRecord.js';
 
 /**
  * The fields of a task's hash that few tasks have, as `submit.lua` takes them: '' for a plain task, else JSON, field by field. Plain
@@ -10,4 +13,31 @@ export function taskExtras({ retry, resultTtlSeconds }: NewTask): string {
   if (retry !== undefined) fields['retry'] = JSON.stringify(retry);
   if (resultTtlSeconds !== undefined) fields['after'] = String(resultTtlSeconds);
   return JSON.stringify(fields);
+}
+
+/** What a task was submitted with: the fields of its hash that run it again. */
+export const SUBMISSION_FIELDS = [
+  'state',
+  'function',
+  'args',
+  'priority',
+  'max',
+  'timeout',
+  'retry',
+  'after',
+  LARGE_ARGUMENTS,
+];
+
+/** The way back from the hash, but for a delay: what is run again is run at once. @param fields those of `SUBMISSION_FIELDS` */
+export function parseSubmission(fields: (Buffer | null)[]): Submission | undefined {
+  const present = SUBMISSION_FIELDS.flatMap((name, place) => (fields[place] ? [[name, fields[place]] as const] : []));
+  const hash: Record<string, Buffer> = Object.fromEntries(present);
+  const task = parseTask('', hash, undefined);
+  if (!task) return undefined;
+  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds } = task;
+  // Emptied at completion: no pickle has no bytes.
+  const bytes = hash['args']?.length ? hash['args'] : hash[LARGE_ARGUMENTS];
+  if (!bytes) return { state };
+  const given = { functionId, arguments: bytes, priority, maxAttempts, timeoutMs, delayMs: 0 };
+  return { state, task: { ...given, ...(retry && { retry }), ...(resultTtlSeconds && { resultTtlSeconds }) } };
 }

@@ -7,6 +7,7 @@ import {
   type TaskState,
   type TransitionRecord,
 } from '../taskStore.js';
+import type { TaskSummary } from '../taskLists.js';
 import { PRIORITIES } from './keys.js';
 import { largeResult } from './largeValues.js';
 
@@ -20,6 +21,7 @@ import { largeResult } from './largeValues.js';
  * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
  * - ended: line of the last transition, where it is not that of a success
  * - of few tasks: retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
+ * - again: id of the task under which it was run again
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
  * - in place of args and result, when they are large: large_args, and large ('1') while it is there; large_result:<fence>
  *
@@ -81,6 +83,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     dueAtMs,
     retry: hash.retry && (JSON.parse(hash.retry.toString()) as RetryPolicy),
     resultTtlSeconds: positive(/^\d+/.exec(text(hash.after) ?? '')?.[0]),
+    runAgainAs: hash.again?.toString(),
   };
   return {
     ...outcome,
@@ -95,4 +98,30 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     history,
     ...(Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)) as Partial<TaskRecord>),
   };
+}
+
+/** What a list shows of a task is made of these. */
+export const SUMMARY_FIELDS = [
+  ...[
+    'state',
+    'function',
+    'priority',
+    'max',
+    'submitted',
+    'fence',
+    'claim',
+    'attempt',
+    'worker',
+    'ran',
+    'ended',
+    'again',
+  ],
+  ...['history', 'failure'],
+];
+
+/** @param fields those of `SUMMARY_FIELDS`; of the history the first line will do */
+export function parseSummary(taskId: string, fields: (Buffer | null)[] | undefined): TaskSummary | undefined {
+  if (!fields) return undefined;
+  const present = SUMMARY_FIELDS.flatMap((name, place) => (fields[place] ? [[name, fields[place]] as const] : []));
+  return parseTask(taskId, Object.fromEntries(present), undefined);
 }

@@ -1,4 +1,4 @@
-import type { WorkerRecord } from '../../bus/taskStore.js';
+import type { DispatcherRecord, WorkerRecord } from '../../bus/taskStore.js';
 import type { StoredTask } from './storedTask.js';
 
 /** What Redis holds for one shard; see `bus/redis/keys.ts`. */
@@ -10,6 +10,10 @@ export interface ShardData {
   readonly delayed: SortedSet;
   readonly leases: SortedSet;
   epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
+  /** Ids in the order they were accepted. */
+  recent: string[];
+  /** Ids with the type of their failure, in the order they ended. */
+  failures: [taskId: string, failureType: string][];
 }
 
 /** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
@@ -17,6 +21,7 @@ export class MemoryStoreData {
   readonly shards: ShardData[];
   readonly functions = new Map<string, { name: string; payload: Buffer; registeredAtMs: number }>();
   readonly workers = new Map<string, WorkerRecord>();
+  readonly dispatchers = new Map<string, DispatcherRecord>();
   private restarts = 0;
 
   constructor(shards: number) {
@@ -27,6 +32,8 @@ export class MemoryStoreData {
       delayed: new SortedSet(),
       leases: new SortedSet(),
       epoch: undefined,
+      recent: [],
+      failures: [],
     }));
   }
 

@@ -1,6 +1,7 @@
 import type { TaskRef } from '../../bus/messages.js';
 import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
 import type {
+  DispatcherRecord,
   FunctionRecord,
   FunctionRegistration,
   TaskOutcome,
@@ -97,6 +98,25 @@ export class MemoryStoreReads {
 
   async readWorkers(): Promise<WorkerRecord[]> {
     return [...this.data.workers.values()];
+  }
+
+  async writeDispatcher(dispatcher: DispatcherRecord): Promise<void> {
+    this.data.dispatchers.set(dispatcher.id, dispatcher);
+  }
+
+  async forgetDispatchers(ids: string[]): Promise<void> {
+    for (const id of ids) this.data.dispatchers.delete(id);
+  }
+
+  async readDispatchers(): Promise<DispatcherRecord[]> {
+    return [...this.data.dispatchers.values()];
+  }
+
+  async sweep(): Promise<void> {
+    for (const shard of this.data.shards) {
+      shard.recent = shard.recent.filter((taskId) => this.taskIn(shard, taskId));
+      shard.failures = shard.failures.filter(([taskId]) => this.taskIn(shard, taskId));
+    }
   }
 
   async ping(): Promise<void> {

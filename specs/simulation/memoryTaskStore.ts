@@ -56,6 +56,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       if (this.taskIn(shard, submitted.taskId)) return 'existing';
       const task = storedTask(submitted, submitted.delayMs > 0 ? 'delayed' : 'queued');
       shard.tasks.set(task.taskId, task);
+      shard.recent.push(task.taskId);
       if (submitted.delayMs > 0) shard.delayed.add(task.taskId, this.options.nowMs() + submitted.delayMs);
       else queueOf(shard, task).unshift(task.taskId);
       this.transition(task, 'task.submitted', task.state, '', 'new');
@@ -288,6 +289,8 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   ): 'completed' | 'failed' | 'cancelled' {
     task.finishedMs = this.options.nowMs();
     task.expiresAtMs = task.finishedMs + this.keptMs(task);
+    if (to !== 'completed')
+      this.shardOf(task.taskId).failures.push([task.taskId, task.failure?.type ?? 'UserException']);
     return this.transition(task, event, to, detail);
   }
 

@@ -2,6 +2,7 @@ import type { TaskRef } from '../../bus/messages.js';
 import type {
   CancelVerdict,
   Claim,
+  DispatcherRecord,
   FunctionRecord,
   FunctionRegistration,
   NewTask,
@@ -135,6 +136,22 @@ export class SimulatedStore implements TaskStore {
 
   readWorkers(): Promise<WorkerRecord[]> {
     return this.call('readWorkers', (store) => store.readWorkers());
+  }
+
+  writeDispatcher(dispatcher: DispatcherRecord): Promise<void> {
+    return this.call('writeDispatcher', (store) => store.writeDispatcher(dispatcher));
+  }
+
+  forgetDispatchers(ids: string[]): Promise<void> {
+    return this.call('forgetDispatchers', (store) => store.forgetDispatchers(ids));
+  }
+
+  readDispatchers(): Promise<DispatcherRecord[]> {
+    return this.call('readDispatchers', (store) => store.readDispatchers());
+  }
+
+  sweep(): Promise<void> {
+    return this.call('sweep', (store) => store.sweep());
   }
 
   ping(): Promise<void> {

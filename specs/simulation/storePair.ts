@@ -132,12 +132,19 @@ export class StorePair {
     return [task?.arguments?.toString(), claimant, interruptions, fence?.split(':')[0]].map((field) => field ?? null);
   }
 
+  /** The entries of an index stream. */
+  private async indexed(key: string): Promise<string[]> {
+    return (await this.redis.xrange(key, '-', '+')).map(([, [, ids]]) => ids ?? '');
+  }
+
   private async realLists(keys: ShardKeys): Promise<Lists> {
     const queues = await Promise.all(keys.queues.map((key) => this.redis.lrange(key, 0, -1)));
     return {
       queues,
       delayed: await this.redis.zrange(keys.delayed, '0', '-1'),
       leases: await this.redis.zrange(keys.leases, '0', '-1'),
+      recent: (await this.indexed(keys.recent)).flatMap((ids) => ids.match(/.{36}/g)),
+      failures: (await this.indexed(keys.failures)).flatMap((ids) => ids.split(' ')),
     };
   }
 }
@@ -146,12 +153,16 @@ interface Lists {
   queues: string[][];
   delayed: string[];
   leases: string[];
+  recent: (string | null)[];
+  failures: string[];
 }
 
-const listsOf = ({ queues, delayed, leases }: ShardData): Lists => ({
+const listsOf = ({ queues, delayed, leases, recent, failures }: ShardData): Lists => ({
   queues: queues.map((queue) => [...queue]),
   delayed: delayed.upTo(Infinity, Infinity),
   leases: leases.upTo(Infinity, Infinity),
+  recent,
+  failures: failures.map(([taskId, type]) => taskId + type),
 });
 
 const isTime = (name: string): boolean => /^(queued|claimed|finished|due)AtMs$/.test(name);

@@ -1,6 +1,6 @@
 -- Ends tasks that have not ended. Who runs one learns it by event, and at the latest when its fence is refused.
 --
--- KEYS[1] delayed   KEYS[2] leases
+-- KEYS[1] delayed   KEYS[2] leases   KEYS[3] failures
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept, then ids
 -- Returns per task { verdict, state before, fence or '' }; verdict is 'cancelled', 'terminal' or 'unknown'.
 
@@ -27,7 +27,9 @@ for i = 3, #ARGV do
       redis.call('ZREM', KEYS[1], id)
     end
     redis.call('EXPIRE', key, seconds_kept(task[3], ttl))
+    failed_as(id, 'Cancelled')
     verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '' }
   end
 end
+index_failures(KEYS[3])
 return verdicts

@@ -4,3 +4,17 @@
 local function seconds_kept(after, usual)
   return after and string.match(after, '^%d+') or usual
 end
+
+-- What goes into the index of failed and cancelled tasks, see taskIndex.ts.
+local failures = {}
+
+local function failed_as(id, failure_type)
+  failures[#failures + 1] = id .. failure_type
+end
+
+-- One entry for all of them.
+local function index_failures(stream)
+  if #failures > 0 then
+    redis.call('XADD', stream, 'MAXLEN', '~', 1000000, '*', 'ids', table.concat(failures, ' '))
+  end
+end

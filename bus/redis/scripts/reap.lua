@@ -1,7 +1,7 @@
 -- Takes tasks back whose lease has run out: their worker or dispatcher is gone. Not for one lease after a time in which the living
 -- may have been unable to renew: Redis has restarted, or stood still, or its clock has leapt, or nobody has reaped and so could tell.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch
+-- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch   KEYS[6] failures
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept   ARGV[3] lease ms   ARGV[4] limit
 -- Returns { paused (0 or 1), { id, new state, attempt, failure or '' }, ... }
 
@@ -57,9 +57,11 @@ for i = 1, #expired do
         .. holder .. ' (attempts ended by: ' .. interruptions .. ')' })
       redis.call('HSET', key, 'state', state, 'failure', failure, 'ended', now_text .. ' task.interrupted failed' .. detail)
       redis.call('EXPIRE', key, seconds_kept(task[10], ttl))
+      failed_as(id, 'WorkerFailure')
     end
     answer[#answer + 1] = { id, state, attempt, failure }
   end
   redis.call('ZREM', KEYS[4], id)
 end
+index_failures(KEYS[6])
 return answer

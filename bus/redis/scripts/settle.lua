@@ -1,6 +1,6 @@
 -- Records how attempts ended. Only the attempt whose fence the task carries can settle it, and only once.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] failures
 -- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
 --         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
@@ -39,11 +39,12 @@ local function complete(key, worker, ran, payload, kept)
   return 'completed'
 end
 
-local function fail(key, worker, ran, payload, kept, failure, ending)
+local function fail(id, key, worker, ran, payload, kept, failure, ending)
   -- A failed task keeps its arguments, so that it can be run again.
   redis.call('HSET', key, 'state', 'failed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'ended', ending)
   if failure ~= '' then redis.call('HSET', key, 'failure', failure) end
   redis.call('EXPIRE', key, kept)
+  failed_as(id, string.match(failure, '"type":"(%a+)"') or 'UserException')
   return 'failed'
 end
 
@@ -91,7 +92,7 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
   if event == 'task.raised' then
     local delay, exception
     if task[5] then delay, exception = retry_of(key, task[5], retries, failure, tonumber(random)) end
-    if not delay then return fail(key, worker, ran, payload, kept, failure, now_and .. 'task.raised failed' .. on_worker) end
+    if not delay then return fail(id, key, worker, ran, payload, kept, failure, now_and .. 'task.raised failed' .. on_worker) end
     redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
     return wait_again(id, key, 'retrying', worker, now_and
       .. string.format('task.retried retrying%s: %s, next attempt in %.0f ms', on_worker, exception, delay))
@@ -107,7 +108,7 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
     return wait_again(id, key, 'queued', worker, now_and .. 'task.interrupted queued' .. detail)
   end
   failure = with_attempts(decoded, interruptions)
-  return fail(key, worker, ran, payload, kept, failure, now_and .. 'task.interrupted failed' .. detail)
+  return fail(id, key, worker, ran, payload, kept, failure, now_and .. 'task.interrupted failed' .. detail)
 end
 
 -- Has the dispatcher claimed or adopted the attempt, and nobody after it?
@@ -160,4 +161,5 @@ while at <= #ARGV do
 end
 
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
+index_failures(KEYS[6])
 return verdicts

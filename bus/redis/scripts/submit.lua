@@ -1,6 +1,6 @@
 -- Accepts a batch of new tasks. An id that exists already is left as it is, so a repeated submission is harmless.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] delayed
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent
 -- ARGV[1] prefix of task keys (in the slot of the KEYS), then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), number
 --         of tasks, then per task: id, arguments.
@@ -13,6 +13,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local verdicts = {}
 local pushes = { {}, {}, {} }
+local accepted = {}
 
 local at = 2
 while at <= #ARGV do
@@ -49,6 +50,7 @@ while at <= #ARGV do
       else
         push[#push + 1] = id
       end
+      accepted[#accepted + 1] = id
       verdicts[#verdicts + 1] = 1
     end
   end
@@ -57,5 +59,9 @@ end
 
 for priority = 1, 3 do
   if #pushes[priority] > 0 then redis.call('LPUSH', KEYS[priority], unpack(pushes[priority])) end
+end
+-- One entry for the whole batch, for lists: see taskIndex.ts.
+if #accepted > 0 then
+  redis.call('XADD', KEYS[5], 'MAXLEN', '~', 5000000, '*', 'ids', table.concat(accepted))
 end
 return verdicts

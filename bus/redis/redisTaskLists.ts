@@ -1,0 +1,192 @@
+import type { Redis } from 'ioredis';
+import type { Page, Submission, TaskCounts, TaskLists, TaskQuery, TaskSummary } from '../taskLists.js';
+import { type FunctionRecord, isTerminal } from '../taskStore.js';
+import { readFunctions } from './functionRecords.js';
+import { FUNCTIONS_KEY, PRIORITIES } from './keys.js';
+import { byTimeThenId, parsePlace, parseTimed, placeCursor, type TimedId, timedCursor } from './listCursors.js';
+import { Script } from './script.js';
+import { guarded, MAX_BATCH, Shards } from './shards.js';
+import { type IndexedTask, type IndexName, newestFirst } from './taskIndex.js';
+import { parseSubmission, SUBMISSION_FIELDS } from './taskExtras.js';
+import { parseSummary, SUMMARY_FIELDS } from './taskRecord.js';
+
+/** Tasks that one request looks at, whether they match or not. */
+const MAX_EXAMINED = 10_000;
+const scripts = {
+  readSummaries: new Script<((Buffer | null)[] | null)[]>('readSummaries'),
+  noteRunAgain: new Script<(Buffer | null)[]>('noteRunAgain'),
+};
+const itself = (taskId: string): string => taskId;
+
+/** Lists on Redis: from the index streams (`taskIndex.ts`), and of running tasks from their leases. */
+export class RedisTaskLists implements TaskLists {
+  private readonly shards: Shards;
+
+  constructor(
+    private readonly redis: Redis,
+    options: { shards: number },
+  ) {
+    this.shards = new Shards(options.shards);
+  }
+
+  async listTasks(query: TaskQuery): Promise<Page<TaskSummary>> {
+    const { states, failureType } = query;
+    if (failureType === undefined && states?.length === 1 && states[0] === 'running') return this.listRunning(query);
+    const ended = states?.every((state) => state === 'failed' || state === 'cancelled') ?? false;
+    const index = failureType !== undefined || ended ? 'failures' : 'recent';
+    if (index === 'recent' && (await this.isVain(query))) return { items: [] };
+    return this.listIndexed(index, query);
+  }
+
+  async listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>> {
+    const after = cursor === undefined ? undefined : parseTimed('functions', cursor);
+    const found = await guarded(() => this.functionsAfter(after, limit + 1));
+    const page = found.slice(0, limit);
+    const records = await guarded(() =>
+      readFunctions(
+        this.redis,
+        page.map(({ id }) => id),
+      ),
+    );
+    const items = records.filter((record) => record !== undefined);
+    const last = page.at(-1);
+    return found.length > limit && last ? { items, cursor: timedCursor('functions', last) } : { items };
+  }
+
+  async countTasks(): Promise<TaskCounts> {
+    return guarded(async () => {
+      const counts: TaskCounts = { queued: { high: 0, normal: 0, low: 0 }, running: 0, delayed: 0 };
+      await Promise.all(
+        this.shards.all.map(async ({ queues, leases, delayed }) => {
+          const lengths = queues.map((queue) => this.redis.llen(queue));
+          const [running, waiting, ...queued] = await Promise.all([
+            this.redis.zcard(leases),
+            this.redis.zcard(delayed),
+            ...lengths,
+          ]);
+          counts.running += running;
+          counts.delayed += waiting;
+          PRIORITIES.forEach((priority, place) => (counts.queued[priority] += queued[place] ?? 0));
+        }),
+      );
+      return counts;
+    });
+  }
+
+  async readSubmissions(taskIds: string[]): Promise<(Submission | undefined)[]> {
+    return guarded(() =>
+      Promise.all(
+        taskIds.map(async (taskId) =>
+          parseSubmission(await this.redis.hmgetBuffer(this.shards.taskKey(taskId), ...SUBMISSION_FIELDS)),
+        ),
+      ),
+    );
+  }
+
+  async noteRunAgain(notes: { taskId: string; newTaskId: string }[], once: boolean): Promise<(string | undefined)[]> {
+    return this.shards.forEach(
+      notes,
+      ({ taskId }) => taskId,
+      async (shard, batch) => {
+        const pairs = batch.flatMap(({ taskId, newTaskId }) => [taskId, newTaskId]);
+        const args = [shard.taskPrefix, once ? '1' : '', ...pairs];
+        const noted = await scripts.noteRunAgain.run(this.redis, [shard.leases], args);
+        return noted.map((id) => id?.toString());
+      },
+    );
+  }
+
+  /** Nothing can match: said at once, where a look through all tasks would say it late. */
+  private async isVain({ states }: TaskQuery): Promise<boolean> {
+    if (!states || states.some((state) => isTerminal(state) || state === 'running')) return false;
+    const { queued, delayed } = await this.countTasks();
+    return queued.high + queued.normal + queued.low + delayed === 0;
+  }
+
+  private async listIndexed(index: IndexName, query: TaskQuery): Promise<Page<TaskSummary>> {
+    const { limit, cursor, failureType } = query;
+    const items: TaskSummary[] = [];
+    let last = cursor === undefined ? undefined : parsePlace(index, cursor);
+    const isFiltered = query.states !== undefined || query.functionId !== undefined;
+    const source = newestFirst(this.redis, this.shards.all, index, last);
+    for (let examined = 0; examined < MAX_EXAMINED;) {
+      const most = isFiltered || failureType !== undefined ? MAX_BATCH : Math.min(MAX_BATCH, limit - items.length);
+      const batch = await guarded(() => take(source, most));
+      examined += batch.length;
+      const wanted = batch.filter((task) => failureType === undefined || task.failureType === failureType);
+      const summaries = await this.summaries(
+        wanted.map(({ taskId }) => taskId),
+        query,
+      );
+      for (const [place, summary] of summaries.entries()) {
+        if (!summary) continue;
+        items.push(summary);
+        last = wanted[place]?.place;
+        if (items.length === limit && last) return { items, cursor: placeCursor(index, last) };
+      }
+      if (batch.length < most) return { items };
+      last = batch.at(-1)?.place;
+    }
+    return last ? { items, cursor: placeCursor(index, last) } : { items };
+  }
+
+  /** Those with a lease: few, as many as there are slots and a little more. Read all for each page, since leases have no lasting order. */
+  private async listRunning(query: TaskQuery): Promise<Page<TaskSummary>> {
+    const { limit, cursor } = query;
+    const after = cursor === undefined ? undefined : parseTimed('running', cursor);
+    const ids = await guarded(() =>
+      Promise.all(this.shards.all.map(({ leases }) => this.redis.zrange(leases, '0', String(MAX_EXAMINED - 1)))),
+    );
+    const found = (await this.summaries(ids.flat(), query))
+      .filter((summary) => summary !== undefined)
+      .map((summary) => ({ summary, ms: summary.queuedAtMs, id: summary.taskId }))
+      .filter((place) => !after || byTimeThenId(after, place) < 0)
+      .sort(byTimeThenId);
+    const items = found.slice(0, limit).map(({ summary }) => summary);
+    const last = found[limit - 1];
+    return found.length > limit && last ? { items, cursor: timedCursor('running', last) } : { items };
+  }
+
+  private summaries(taskIds: string[], { states, functionId }: TaskQuery): Promise<(TaskSummary | undefined)[]> {
+    const wanted = states ? ` ${states.join(' ')} ` : '';
+    return this.shards.forEach(taskIds, itself, async (shard, batch) => {
+      const args = [shard.taskPrefix, wanted, functionId ?? '', SUMMARY_FIELDS.length, ...SUMMARY_FIELDS, ...batch];
+      const tasks = await scripts.readSummaries.run(this.redis, [shard.leases], args);
+      return batch.map((taskId, index) => parseSummary(taskId, tasks[index] ?? undefined));
+    });
+  }
+
+  private async functionsAfter(after: TimedId | undefined, count: number): Promise<TimedId[]> {
+    const found: TimedId[] = [];
+    const max = after ? String(after.ms) : '+inf';
+    // Many may have been registered in the millisecond of the cursor: its place among them is found by going on.
+    for (let offset = 0; found.length < count; offset += MAX_BATCH) {
+      const flat = await this.redis.zrevrangebyscore(
+        FUNCTIONS_KEY,
+        max,
+        '-inf',
+        'WITHSCORES',
+        'LIMIT',
+        offset,
+        MAX_BATCH,
+      );
+      for (let place = 0; place < flat.length; place += 2) {
+        const function_ = { id: String(flat[place]), ms: Number(flat[place + 1]) };
+        // Within a millisecond Redis has them backwards by id.
+        if (!after || function_.ms < after.ms || function_.id < after.id) found.push(function_);
+      }
+      if (flat.length < 2 * MAX_BATCH) break;
+    }
+    return found.slice(0, count);
+  }
+}
+
+async function take(source: AsyncGenerator<IndexedTask>, count: number): Promise<IndexedTask[]> {
+  const taken: IndexedTask[] = [];
+  while (taken.length < count) {
+    const next = await source.next();
+    if (next.done === true) break;
+    taken.push(next.value);
+  }
+  return taken;
+}

@@ -1,0 +1,63 @@
+import type { FailureType } from './messages.js';
+import type { Priority } from './redis/keys.js';
+import type { FunctionRecord, NewTask, TaskRecord, TaskState } from './taskStore.js';
+
+/**
+ * Lists over what the store keeps, newest first, in pages.
+ *
+ * A page costs a bounded amount of work: it may have fewer items than asked for, even none, and still say with its cursor that the list
+ * goes on. A cursor names a place in the list, not a count: new items come before the first page and shift nothing.
+ *
+ * Every method rejects with `PlatformError` STORE_UNAVAILABLE when the store cannot be reached.
+ */
+export interface TaskLists {
+  /**
+   * By the time they were accepted; failed and cancelled ones alone by the time they ended.
+   * @throws PlatformError VALIDATION_FAILED when the cursor is not of such a list
+   */
+  listTasks(query: TaskQuery): Promise<Page<TaskSummary>>;
+  /** By the time they were registered. @throws PlatformError VALIDATION_FAILED when the cursor is not of this list */
+  listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>>;
+  /** How many tasks wait and run now. */
+  countTasks(): Promise<TaskCounts>;
+
+  /** What a task was submitted with, where that is still kept: not of completed ones. Undefined for unknown ids. */
+  readSubmissions(taskIds: string[]): Promise<(Submission | undefined)[]>;
+  /**
+   * Notes on ended tasks under which ids they are run again. With `once` a note that is there stays; answered is the id that is noted
+   * now, undefined for tasks that are gone.
+   */
+  noteRunAgain(notes: { taskId: string; newTaskId: string }[], once: boolean): Promise<(string | undefined)[]>;
+}
+
+export interface TaskQuery {
+  /** Any when absent. */
+  states?: readonly TaskState[];
+  functionId?: string;
+  failureType?: FailureType;
+  limit: number;
+  cursor?: string;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  /** Where the next page begins; undefined at the end of the list. */
+  cursor?: string;
+}
+
+/** A task as lists show it: without its result and its history. The failure has no traceback, and its message may be cut. */
+export type TaskSummary = Omit<TaskRecord, 'payload' | 'history'>;
+
+export interface TaskCounts {
+  /** Entries of the queues, cancelled ones not yet skipped included. */
+  queued: Record<Priority, number>;
+  running: number;
+  /** Waiting for a time: delayed, or for the next try. */
+  delayed: number;
+}
+
+export interface Submission {
+  state: TaskState;
+  /** Undefined when its arguments are not kept any more. */
+  task?: Omit<NewTask, 'taskId'>;
+}
