@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { pack } from '../bus/codec.js';
+import { pack } from '../bus/packing.js';
 import { FORMATS, type StreamFormat, type StreamFormatName } from './groups/streamFormats.js';
 
 export const JSON_TYPE = 'application/json';

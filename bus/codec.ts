@@ -1,4 +1,3 @@
-import { Packr } from 'msgpackr';
 import {
   type DispatcherMessage,
   type Failure,
@@ -10,6 +9,7 @@ import {
   type TaskResult,
   type WorkerMessage,
 } from './messages.js';
+import { packOnce, unpack } from './packing.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 
 /**
@@ -26,19 +26,6 @@ export interface Codec<Message> {
   sizeOf(message: Message): number;
 }
 
-/** Records (msgpackr's own extension) would compile code from what a peer sends; plain maps and arrays do not. */
-const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
-
-export const pack = (value: unknown): Buffer => packr.pack(value);
-
-export function unpack(bytes: Uint8Array): unknown {
-  try {
-    return packr.unpack(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  } catch {
-    return undefined;
-  }
-}
-
 function codec<Message>(
   toFields: (message: Message) => unknown[],
   fromFields: (fields: unknown[]) => Message,
@@ -46,7 +33,7 @@ function codec<Message>(
 ): Codec<Message> {
   return {
     sizeOf,
-    encode: (messages) => pack(messages.map(toFields)),
+    encode: (messages) => packOnce(messages.map(toFields)),
     decode: (frame) => {
       try {
         return array(unpack(frame)).map((fields) => fromFields(array(fields)));

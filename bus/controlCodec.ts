@@ -1,4 +1,5 @@
-import { pack, toFailure, unpack } from './codec.js';
+import { toFailure } from './codec.js';
+import { pack, unpack } from './packing.js';
 import {
   CONTROL_TOPICS,
   type ComponentKind,

@@ -33,7 +33,8 @@ export function resultWithoutValue(order: TaskRef, outcome: TaskResult['outcome'
 
 /** First in, first out; what comes back from a process goes to the front again. Dropped tasks are passed over. */
 export class TaskQueue {
-  private tasks: PoolTask[] = [];
+  /** Undefined below `head`: what has been taken must not live on here, its arguments can be large. */
+  private tasks: (PoolTask | undefined)[] = [];
   private head = 0;
   private alive = 0;
 
@@ -57,14 +58,14 @@ export class TaskQueue {
   }
 
   peek(): PoolTask | undefined {
-    while (this.tasks[this.head]?.dropped) this.head++;
+    while (this.tasks[this.head]?.dropped) this.tasks[this.head++] = undefined;
     return this.tasks[this.head];
   }
 
   shift(): PoolTask | undefined {
     const task = this.peek();
     if (task === undefined) return undefined;
-    this.head++;
+    this.tasks[this.head++] = undefined;
     this.alive--;
     // Cut off what has been taken when it is at least half, so that each task is moved once on average.
     if (this.head > 1024 && this.head * 2 > this.tasks.length) {

@@ -17,6 +17,7 @@ import {
   CorruptWireError,
   FrameDecoder,
   taskFrame,
+  writePieces,
   type Ended,
   type OutputStream,
   type RuntimeFrame,
@@ -171,9 +172,8 @@ export class PythonProcess implements Slot {
   /** Writes what was gathered, as one write. */
   flush(): void {
     if (this.unsent.length === 0) return;
-    const pieces = this.unsent;
+    if (this.input.writable) writePieces(this.input, this.unsent);
     this.unsent = [];
-    if (this.input.writable) this.input.write(Buffer.concat(pieces));
   }
 
   /**

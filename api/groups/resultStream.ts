@@ -156,7 +156,7 @@ export class ResultStream implements GroupListener {
       if (chunk === undefined || this.body.destroyed) continue;
       this.woken = true;
       this.heartbeatDue = false;
-      this.wanted = this.body.push(chunk);
+      for (const piece of chunk) this.wanted = this.body.push(piece);
       if (this.isOver()) this.body.push(null);
     }
     this.producing = false;
@@ -167,7 +167,7 @@ export class ResultStream implements GroupListener {
     return this.ended;
   }
 
-  private pendingChunk(): Buffer | undefined {
+  private pendingChunk(): Buffer[] | undefined {
     if (this.pending.length === 0) return undefined;
     const deliveries =
       this.pending.length <= MAX_WRITE_RESULTS ? this.pending : this.pending.slice(0, MAX_WRITE_RESULTS);
@@ -176,7 +176,7 @@ export class ResultStream implements GroupListener {
     return this.write(deliveries);
   }
 
-  private async backlogChunk(): Promise<Buffer | undefined> {
+  private async backlogChunk(): Promise<Buffer[] | undefined> {
     if (this.backlog.length === 0 || this.retry !== undefined) return undefined;
     const { group, reader } = this.options;
     const indexes = this.backlog.slice(this.backlogStart, this.backlogStart + MAX_READ_RESULTS);
@@ -211,21 +211,21 @@ export class ResultStream implements GroupListener {
     return undefined;
   }
 
-  private write(deliveries: readonly Delivery[]): Buffer {
+  private write(deliveries: readonly Delivery[]): Buffer[] {
     for (const { index } of deliveries) this.delivered.add(index);
     return this.options.format.results(deliveries, () => this.delivered.toText(MAX_CURSOR_LENGTH));
   }
 
-  private endChunk(): Buffer | undefined {
+  private endChunk(): Buffer[] | undefined {
     if (this.pending.length > 0 || (this.backlog.length > 0 && this.retry === undefined)) return undefined;
     const reason = this.isComplete && this.stopReason !== 'closing' ? 'complete' : this.stopReason;
     if (reason === undefined) return undefined;
     this.ended = true;
-    return this.options.format.end(this.progress(), reason);
+    return [this.options.format.end(this.progress(), reason)];
   }
 
-  private heartbeatChunk(): Buffer | undefined {
-    return this.heartbeatDue ? this.options.format.heartbeat(this.progress()) : undefined;
+  private heartbeatChunk(): Buffer[] | undefined {
+    return this.heartbeatDue ? [this.options.format.heartbeat(this.progress())] : undefined;
   }
 
   private progress(): Progress {

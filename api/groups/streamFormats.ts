@@ -1,4 +1,4 @@
-import { pack } from '../../bus/codec.js';
+import { pack, packPieces } from '../../bus/packing.js';
 import type { Failure } from '../../bus/messages.js';
 import { encodeBase64Json } from '../base64.js';
 import type { Status } from '../taskStatus.js';
@@ -26,7 +26,8 @@ export type EndReason = 'complete' | 'wait' | 'closing';
 
 export interface StreamFormat {
   contentType: string;
-  results(deliveries: readonly Delivery[], cursor: () => string): Buffer;
+  /** To be sent one after the other: large results are not copied. */
+  results(deliveries: readonly Delivery[], cursor: () => string): Buffer[];
   heartbeat(progress: Progress): Buffer;
   end(progress: Progress, reason: EndReason): Buffer;
 }
@@ -45,7 +46,7 @@ const ndjson: StreamFormat = {
   results: (deliveries) => {
     let text = '';
     for (const delivery of deliveries) text += resultText(delivery) + '\n';
-    return ascii(text);
+    return [ascii(text)];
   },
   heartbeat: (progress) => ascii(`${JSON.stringify({ heartbeat: progress })}\n`),
   end: (progress, reason) => ascii(`${JSON.stringify({ end: { reason, ...progress } })}\n`),
@@ -54,8 +55,9 @@ const ndjson: StreamFormat = {
 /** One event per write, so that its id, the cursor, is taken over by the browser together with the results or not at all. */
 const sse: StreamFormat = {
   contentType: 'text/event-stream',
-  results: (deliveries, cursor) =>
+  results: (deliveries, cursor) => [
     ascii(`id: ${cursor()}\nevent: results\ndata: [${deliveries.map(resultText).join(',')}]\n\n`),
+  ],
   heartbeat: (progress) => ascii(`event: heartbeat\ndata: ${JSON.stringify(progress)}\n\n`),
   end: (progress, reason) =>
     ascii(`id: ${progress.cursor}\nevent: end\ndata: ${JSON.stringify({ reason, ...progress })}\n\n`),
@@ -64,10 +66,18 @@ const sse: StreamFormat = {
 /** Frames: four bytes of length, little-endian, then so many bytes of msgpack. An array has results, a map all else. */
 const msgpack: StreamFormat = {
   contentType: 'application/x-msgpack-stream',
-  results: (deliveries) =>
-    frame(
+  results: (deliveries) => {
+    const body = packPieces(
       deliveries.map(({ index, taskId, status, pickle, failure }) => [index, taskId, status, pickle, failure ?? null]),
-    ),
+    );
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32LE(
+      body.reduce((sum, piece) => sum + piece.length, 0),
+      0,
+    );
+    // Small bodies are one piece, and leave in one.
+    return body.length === 1 ? [Buffer.concat([length, ...body])] : [length, ...body];
+  },
   heartbeat: (progress) => frame({ heartbeat: progress }),
   end: (progress, reason) => frame({ end: { reason, ...progress } }),
 };

@@ -1,5 +1,5 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { pack } from '../../bus/codec.js';
+import { pack } from '../../bus/packing.js';
 import { HttpConnection } from './httpConnection.js';
 
 const MSGPACK = { 'content-type': 'application/x-msgpack' };

@@ -24,6 +24,7 @@ def main() -> None:
     errors_fd = bootstrap.keep_high(2)
     token, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     bootstrap.die_with_parent(parent_pid)
+    bootstrap.keep_freed_memory()
     channel = bootstrap.open_channel(token)
     page = bootstrap.open_page()
     settings = bootstrap.take_settings()

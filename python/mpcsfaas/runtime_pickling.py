@@ -18,6 +18,9 @@ import dill
 # 5 exists since Python 3.8. Both sides may differ in version, so the number is fixed rather than "highest".
 PROTOCOL: Final = 5
 
+# Looking through larger pickles for what needs dill takes longer (0.9 ms per MiB) than dill's unpickler does.
+_SEARCHED_BYTES: Final = 64 * 1024
+
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
@@ -50,7 +53,7 @@ def needs_dill(data: bytes) -> bool:
 
 def loads(data: bytes, main: ModuleType) -> Any:
     """Load a pickle; `main` is what the pickle's references to `__main__` mean."""
-    if not needs_dill(data):
+    if len(data) < _SEARCHED_BYTES and not needs_dill(data):
         try:
             return pickle.loads(data)
         except Exception:

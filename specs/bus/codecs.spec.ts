@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import fc, { type Arbitrary } from 'fast-check';
-import { type Codec, dispatcherCodec, pack, workerCodec } from '../../bus/codec.js';
+import { type Codec, dispatcherCodec, workerCodec } from '../../bus/codec.js';
 import { decodeControl, encodeControl } from '../../bus/controlCodec.js';
+import { pack, packPieces, unpack } from '../../bus/packing.js';
 import { controlMessage, dispatcherMessage, mutated, workerMessage } from './support/arbitraries.js';
 import { result } from './support/wire.js';
 
@@ -151,4 +152,27 @@ describe('the codec of control events', () => {
   });
 
   itDecodesSafely((frame) => decodeControl(frame), frames);
+});
+
+describe('packing large binaries', () => {
+  const part = fc.oneof(
+    fc.constantFrom(0, 1, 32 * 1024 - 1, 32 * 1024, 100_000).map((length) => Buffer.alloc(length, 'x')),
+    fc.string(),
+    fc.integer(),
+    fc.constant(null),
+  );
+
+  it('gives the bytes of the same value, in pieces', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(part, fc.array(part, { maxLength: 4 })), { maxLength: 6 }), (value) => {
+        expect(unpack(Buffer.concat(packPieces(value)))).to.deep.equal(value);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('does not copy them', () => {
+    const large = Buffer.alloc(1_000_000, 'x');
+    expect(packPieces([['a', large], 1]).includes(large)).to.equal(true);
+  });
 });

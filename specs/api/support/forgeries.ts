@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Dealer } from 'zeromq';
-import { pack, workerCodec } from '../../../bus/codec.js';
+import { workerCodec } from '../../../bus/codec.js';
+import { pack } from '../../../bus/packing.js';
 import type { SettledTask } from '../../../bus/controlMessages.js';
 import { result } from '../../bus/support/wire.js';
 import type { Random } from '../../simulation/random.js';
