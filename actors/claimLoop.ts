@@ -37,6 +37,11 @@ const RUN_LIMITS: BatchLimits<ClaimedTask> = {
 const MAX_CLAIM = 256;
 /** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
 const TAKE_BACK_AFTER_MS = 20;
+/** News of tasks can be faster than Redis is in writing them: then another look so much later. */
+const LOOK_AGAIN_MS = 2;
+
+/** A claim with so many bytes of arguments may have ended because of them, not because the queue was empty. */
+const CUT_SHORT_FROM_BYTES = 1024 * 1024;
 
 /**
  * Brings tasks from the queue to the workers: claims as many as the workers have credit for, places them, sends them.
@@ -47,6 +52,11 @@ const TAKE_BACK_AFTER_MS = 20;
 export class ClaimLoop {
   private claiming = false;
   private again = false;
+  /** Tasks that were announced and not looked for yet. */
+  private expected = 0;
+  /** The last claim got less than it asked for. */
+  private foundEmpty = false;
+  private lookAgainTimer: unknown;
   private rebalanceTimer: unknown;
   private readonly lostClaims: LostClaims;
 
@@ -63,9 +73,16 @@ export class ClaimLoop {
     });
   }
 
-  wake(): void {
+  /** @param expected number of tasks that somebody has just announced */
+  wake(expected = 0): void {
     this.again = true;
+    this.expected = Math.max(this.expected, expected);
     if (!this.claiming) void this.run();
+  }
+
+  /** Workers can be given more: worth a claim unless the last one found the queue empty, and nothing was heard since. */
+  moreRoom(): void {
+    if (!this.foundEmpty) this.wake();
   }
 
   /** Bodies that a worker has asked for. */
@@ -87,11 +104,17 @@ export class ClaimLoop {
         if (this.lostClaims.due) await this.lostClaims.giveBack();
         const limit = Math.min(this.credit(), MAX_CLAIM);
         if (limit === 0 || !this.deps.mayClaim()) break;
+        const { expected } = this;
+        this.expected = 0;
         const { claimed, promoted } = await this.claim(limit);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
         if (claimed.length > 0) await this.give(claimed);
+        this.foundEmpty = claimed.length < limit && bytesOf(claimed) < CUT_SHORT_FROM_BYTES;
         if (claimed.length === limit) this.again = true;
-        else this.scheduleRebalance();
+        else {
+          if (claimed.length < expected) this.lookAgain();
+          this.scheduleRebalance();
+        }
       }
     } catch (error) {
       this.deps.onError(error); // The store is away; the poll timer tries again.
@@ -108,6 +131,13 @@ export class ClaimLoop {
       this.lostClaims.add(nonce);
       throw error;
     }
+  }
+
+  private lookAgain(): void {
+    this.lookAgainTimer ??= this.deps.clock.setTimeout(() => {
+      this.lookAgainTimer = undefined;
+      this.wake();
+    }, LOOK_AGAIN_MS);
   }
 
   /** Nothing while every worker has more than half of what it may have: fewer and larger claims cost a fraction per task. */
@@ -157,12 +187,12 @@ export class ClaimLoop {
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;
+    const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
+    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
     for (const { taskId, fence, functionId, attempt } of orders) {
       worker.add({ taskId, fence, functionId, attempt, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
-    const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
-    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
   }
 
   /** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */
@@ -197,3 +227,5 @@ export class ClaimLoop {
     return free;
   }
 }
+
+const bytesOf = (tasks: readonly ClaimedTask[]): number => tasks.reduce((sum, task) => sum + task.arguments.length, 0);

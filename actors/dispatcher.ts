@@ -3,6 +3,7 @@ import type { ControlMessage } from '../bus/controlMessages.js';
 import type { DispatcherMessage, TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
 import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import { Acknowledger } from './acknowledger.js';
 import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
 import { DispatcherDirectory } from './dispatcherDirectory.js';
@@ -63,6 +64,7 @@ export class Dispatcher {
   private readonly claims: ClaimLoop;
   private readonly leases: LeaseKeeper;
   private readonly releaser: Releaser;
+  private readonly acknowledger: Acknowledger;
   private readonly gate: JoinGate;
   private readonly others: DispatcherDirectory;
   private readonly stops: (() => void)[] = [];
@@ -97,8 +99,11 @@ export class Dispatcher {
       },
       onError,
     );
-    const acknowledge = (worker: string, settled: TaskRef[]): void => {
+    this.acknowledger = new Acknowledger(clock, (worker, settled) => {
       this.table.tell(worker, { type: 'acknowledge', settled });
+    });
+    const acknowledge = (worker: string, settled: TaskRef): void => {
+      this.acknowledger.push(worker, settled);
     };
     this.settler = new Settler({
       store,
@@ -190,6 +195,7 @@ export class Dispatcher {
       Promise.all([this.settler.idle(), this.releaser.idle()]),
       new Promise<void>((resolve) => clock.setTimeout(resolve, 1_000)),
     ]);
+    this.acknowledger.flush();
     for (const stop of this.stops.splice(0)) stop();
     this.table.stop();
   }
@@ -229,7 +235,7 @@ export class Dispatcher {
   private onControl(message: ControlMessage): void {
     switch (message.type) {
       case 'tasks.queued':
-        this.claims.wake();
+        this.claims.wake(message.count);
         break;
       case 'tasks.cancelled':
         this.abort(message.tasks);
@@ -261,17 +267,14 @@ export class Dispatcher {
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
     const released: TaskRef[] = [];
     for (const result of results) {
-      const task = worker.remove(result);
-      if (result.outcome === 'released') {
-        released.push(result);
-        continue;
-      }
-      if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
-      this.settler.push({ ...result, event: ENDS[result.outcome], worker: worker.name });
+      if (result.outcome === 'released') released.push(result);
+      else this.settler.push({ ...result, event: ENDS[result.outcome], worker: worker.name });
+      const task = worker.remove(result);
+      if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
     }
     if (released.length > 0) this.release(worker, released);
-    this.claims.wake();
+    this.claims.moreRoom();
   }
 
   private interrupt(worker: WorkerConnection, tasks: InFlight[]): void {

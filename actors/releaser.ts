@@ -10,7 +10,7 @@ export interface ReleaserDeps {
   clock: Clock;
   transition: TransitionLog;
   /** The store has decided: the worker can forget the attempts. */
-  acknowledge: (worker: string, released: TaskRef[]) => void;
+  acknowledge: (worker: string, released: TaskRef) => void;
   /** So many tasks are in the queue again. */
   onReleased: (count: number) => void;
   onError: (error: unknown) => void;
@@ -67,12 +67,10 @@ export class Releaser {
     const released = await this.release(batch).finally(() => {
       for (const { taskId, fence } of batch) this.pending.delete(`${taskId} ${fence}`);
     });
-    const byWorker = new Map<string, TaskRef[]>();
     batch.forEach(({ taskId, fence, worker }, index) => {
       if (released[index]) this.deps.transition('task', taskId, 'running', 'task.released', 'queued', { worker });
-      byWorker.set(worker, [...(byWorker.get(worker) ?? []), { taskId, fence }]);
+      this.deps.acknowledge(worker, { taskId, fence });
     });
-    for (const [worker, refs] of byWorker) this.deps.acknowledge(worker, refs);
     this.deps.onReleased(batch.length);
   }
 }

@@ -20,7 +20,7 @@ export interface SettlerDeps {
   transition: TransitionLog;
   publish: (message: ControlMessage) => void;
   /** The store has decided: the worker can forget the attempt. */
-  acknowledge: (worker: string, settled: TaskRef[]) => void;
+  acknowledge: (worker: string, settled: TaskRef) => void;
   /** Tasks went back into the queue. */
   requeued: () => void;
   /** Results of attempts that had been decided before. */
@@ -103,16 +103,12 @@ export class Settler {
   }
 
   private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
-    const acknowledged = new Map<string, TaskRef[]>();
     const settled: SettledTask[] = [];
     let requeued = 0;
     const refused = { stale: 0, duplicate: 0 };
     batch.forEach((settlement, index) => {
       const verdict = verdicts[index] as SettleVerdict;
-      const { taskId, fence, worker } = settlement;
-      const refs = acknowledged.get(worker);
-      if (refs) refs.push({ taskId, fence });
-      else acknowledged.set(worker, [{ taskId, fence }]);
+      this.deps.acknowledge(settlement.worker, settlement);
       if (verdict === 'stale' || verdict === 'duplicate') {
         this.stats[verdict]++;
         refused[verdict]++;
@@ -127,7 +123,6 @@ export class Settler {
         requeued++;
       }
     });
-    for (const [worker, refs] of acknowledged) this.deps.acknowledge(worker, refs);
     this.announce(settled);
     if (requeued > 0) this.deps.requeued();
     if (refused.stale + refused.duplicate > 0) this.deps.refused?.(refused);

@@ -49,6 +49,9 @@ export class WorkerConnection implements Candidate {
   private beatsWithMore = 0;
   /** Takes part in placement: reconciled, not draining, not suspect. */
   private acceptsWork = false;
+  private showing = false;
+  private shownWork = false;
+  private stopped = false;
   private readonly functions = new Set<string>();
   private readonly machine: Actor<typeof workerMachine>;
   private readonly joinedAtMs: number;
@@ -147,7 +150,7 @@ export class WorkerConnection implements Candidate {
 
   add(task: InFlight): void {
     this.inFlightTasks.set(task.taskId, task);
-    if (this.inFlightTasks.size === 1) this.machine.send({ type: 'worker.assigned' });
+    this.showWork();
   }
 
   /** Forgets the attempt; undefined when the worker does not have this very attempt. */
@@ -155,8 +158,21 @@ export class WorkerConnection implements Candidate {
     const task = this.inFlightTasks.get(ref.taskId);
     if (task?.fence !== ref.fence) return undefined;
     this.inFlightTasks.delete(ref.taskId);
-    if (this.inFlightTasks.size === 0) this.machine.send({ type: 'worker.idled' });
+    this.showWork();
     return task;
+  }
+
+  /** Tells the machine whether there is work, when the messages that this is about are on their way. */
+  private showWork(): void {
+    if (this.showing) return;
+    this.showing = true;
+    queueMicrotask(() => {
+      this.showing = false;
+      const hasWork = this.inFlight > 0;
+      if (hasWork === this.shownWork || this.stopped) return;
+      this.shownWork = hasWork;
+      this.machine.send({ type: hasWork ? 'worker.assigned' : 'worker.idled' });
+    });
   }
 
   record(dispatcher: string, mode: WorkerRecord['mode']): WorkerRecord {
@@ -179,6 +195,7 @@ export class WorkerConnection implements Candidate {
   }
 
   stop(): void {
+    this.stopped = true;
     this.machine.stop();
   }
 }

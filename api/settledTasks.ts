@@ -27,6 +27,8 @@ export interface WaitOptions {
   timeoutMs: number;
   /** Aborted when the client is gone: the wait ends, and what it held is freed. */
   signal?: AbortSignal;
+  /** Makes the tasks when the wait is registered already: what is new need not be looked for in the store. */
+  begin?: () => Promise<void>;
   /** Called for each task as soon as its end is known, in the order in which they end. */
   onOutcome?: (outcome: TaskOutcome) => void;
 }
@@ -86,7 +88,7 @@ export class SettledTasks {
     signal?.addEventListener('abort', wait.end, { once: true });
     if (signal?.aborted) wait.end();
     try {
-      await this.readInto(wait);
+      await (options.begin ? options.begin() : this.readInto(wait));
       await wait.ended;
       if (wait.unendedIds.size > 0 && !signal?.aborted) {
         await this.readInto(wait).catch(() => undefined); // What the first read found is an answer too.

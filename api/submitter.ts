@@ -7,7 +7,7 @@ const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 
 interface SubmitterOptions {
   store: TaskStore;
-  /** Tells dispatchers that `count` tasks can be claimed now. */
+  /** Tells dispatchers that `count` tasks are being written. */
   announceQueued: (count: number) => void;
   transition: TransitionLog;
 }
@@ -54,16 +54,17 @@ export class Submitter {
 
   private async write(batch: Entry[]): Promise<void> {
     const { store, announceQueued, transition } = this.options;
+    const claimable = batch.filter(({ task }) => task.delayMs === 0).length;
     try {
-      const verdicts = await store.submit(batch.map(({ task }) => task));
-      let claimable = 0;
+      const written = store.submit(batch.map(({ task }) => task));
+      // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
+      if (claimable > 0) announceQueued(claimable);
+      const verdicts = await written;
       batch.forEach(({ task }, index) => {
         if (verdicts[index] !== 'accepted') return;
-        if (task.delayMs === 0) claimable++;
         const state = task.delayMs === 0 ? 'queued' : 'delayed';
         transition('task', task.taskId, 'new', 'task.submitted', state, { function: task.functionId });
       });
-      if (claimable > 0) announceQueued(claimable);
     } catch (error) {
       for (const { submission } of batch) submission.reject(error);
       return;

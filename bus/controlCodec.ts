@@ -11,9 +11,13 @@ import type { TaskRef } from './messages.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 import type { TerminalState } from './taskStore.js';
 
-/** A control event on NATS: msgpack `[sender, message]`, the message an object; checked field by field on arrival. */
+/**
+ * A control event on NATS: msgpack `[sender, message]`, the message an object; checked field by field on arrival. Of settled tasks
+ * there are many: each is an array, its fields known by their places.
+ */
 export function encodeControl(from: string, message: ControlMessage): Buffer {
-  return pack([from, message]);
+  if (message.type !== 'tasks.settled') return pack([from, message]);
+  return pack([from, { type: message.type, tasks: message.tasks.map(settledFields) }]);
 }
 
 /** Undefined when the bytes are not a control event. */
@@ -55,15 +59,22 @@ function toControl(fields: Record<string, unknown>): ControlMessage {
 const TERMINAL: readonly TerminalState[] = ['completed', 'failed', 'cancelled'];
 const KINDS: readonly ComponentKind[] = ['api', 'dispatcher', 'worker', 'monitor'];
 
+function settledFields({ taskId, state, payload, failure }: SettledTask): unknown[] {
+  const fields: unknown[] = [taskId, TERMINAL.indexOf(state)];
+  if (payload !== undefined || failure !== undefined) fields.push(payload ?? null);
+  if (failure !== undefined) fields.push(failure);
+  return fields;
+}
+
 function toSettled(value: unknown): SettledTask {
-  const fields = object(value);
-  const state = TERMINAL.find((name) => name === fields.state);
+  const [taskId, stateIndex, payload, failure] = array(value);
+  const state = TERMINAL[number(stateIndex)];
   if (state === undefined) throw new ShapeError();
   return {
-    taskId: text(fields.taskId),
+    taskId: text(taskId),
     state,
-    ...(fields.payload != null && { payload: bytes(fields.payload) }),
-    ...(fields.failure != null && { failure: toFailure(fields.failure) }),
+    ...(payload != null && { payload: bytes(payload) }),
+    ...(failure != null && { failure: toFailure(failure) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { systemClock } from '../actors/clock.js';
 import { Dispatcher } from '../actors/dispatcher.js';
@@ -8,6 +8,7 @@ import { dispatcherCodec, workerCodec } from '../bus/codec.js';
 import type { Config } from '../bus/config.js';
 import { MemoryHub } from '../bus/memoryBus.js';
 import type { DispatcherMessage, WorkerMessage } from '../bus/messages.js';
+import { newNonce } from '../bus/nonce.js';
 import { PullRouterBus } from '../bus/zeromq/pullBus.js';
 import { PushRouterBus } from '../bus/zeromq/pushBus.js';
 import { type Component, runComponent, type Serving, workerTimings } from './component.js';
@@ -80,7 +81,7 @@ async function startDispatcher(
     },
     {
       ...{ store, workers, control, clock: systemClock, transition, onError },
-      nonce: () => randomBytes(8).toString('hex'),
+      nonce: newNonce,
       onRefused: (counts) =>
         component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
     },

@@ -33,25 +33,28 @@ export function courseRoutes(app: Api, services: ApiServices): void {
 }
 
 function executeRoute(app: Api, services: ApiServices): void {
-  const { knownFunctions, submitter, idempotencyStore, config } = services;
+  const { knownFunctions, submitter, settled, idempotencyStore, config } = services;
   app.post(
     '/execute_function',
     {
       onRequest: refuseWhileDraining(services),
+      preValidation: queryValues({ numbers: ['wait'] }),
+      serializerCompiler: outcomeOrJson,
       schema: {
         operationId: 'executeFunction',
         tags: ['course'],
         summary: 'Run a function',
         description:
-          'The task is durable when the answer comes. The options are extensions; the course has the first two fields.',
+          'The task is durable when the answer comes. The options are extensions; the course has the first two fields. With `wait` the answer comes at the end, or when the wait is over, and has the status and the result.',
         headers: IdempotencyHeaders,
+        querystring: Type.Object({ wait: Type.Optional(waitSeconds) }),
         body: Type.Object({
           function_id: Uuid('Id that /register_function answered'),
           payload: Payload('Base64 of `dill.dumps((args, kwargs))`, a tuple and a dict'),
           ...taskOptions,
         }),
         response: {
-          200: Type.Object({ task_id: TaskId }),
+          200: Type.Union([Type.Object({ task_id: TaskId }), TaskResult]),
           ...errorResponses(
             'VALIDATION_FAILED',
             'PAYLOAD_NOT_BASE64',
@@ -66,18 +69,30 @@ function executeRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async (request) => {
-      const { body } = request;
+    async (request, reply) => {
+      const { body, query } = request;
       const functionId = body.function_id.toLowerCase();
       const args = pickleOf(() => 'payload', body.payload);
       await knownFunctions.mustExist(new Set([functionId]));
-      const { ids } = await idsFor(request, idempotencyStore);
+      const { ids, once } = await idsFor(request, idempotencyStore);
       const task = newTask(ids(), { functionId, arguments: args, options: body }, config.maxAttempts);
-      await submitter.submit([task]);
-      return { task_id: task.taskId };
+      const { taskId } = task;
+      const begin = (): Promise<void> => submitter.submit([task]);
+      const timeoutMs = (query.wait ?? 0) * 1000;
+      const wait = { timeoutMs, signal: clientGone(reply) };
+      if (timeoutMs === 0 || once !== undefined) await begin();
+      if (timeoutMs === 0) return { task_id: taskId };
+      // A repeated request's task may have ended before: it is looked for.
+      const [outcome] = await settled.wait([taskId], once === undefined ? { ...wait, begin } : wait);
+      // Nothing came of it, and nothing was looked for.
+      return outcome ?? { taskId, state: 'queued' as const, payload: Buffer.alloc(0) };
     },
   );
 }
+
+/** Handlers answer with the outcome itself: `resultJson` is faster than a serializer made from a schema. */
+const outcomeOrJson = () => (answer: TaskOutcome | { task_id: string } | ErrorReply) =>
+  'state' in answer ? resultJson(answer) : JSON.stringify(answer);
 
 function statusRoute(app: Api, { store }: ApiServices): void {
   app.get(
@@ -108,8 +123,7 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
     '/result/:task_id',
     {
       preValidation: queryValues({ numbers: ['wait'] }),
-      serializerCompiler: () => (answer: TaskOutcome | ErrorReply) =>
-        'state' in answer ? resultJson(answer) : JSON.stringify(answer),
+      serializerCompiler: outcomeOrJson,
       schema: {
         operationId: 'getResult',
         tags: ['course'],

@@ -1,14 +1,11 @@
 import { HttpConnection } from './httpConnection.js';
 
 const WAIT_SECONDS = 30;
-const TASK_ID = /"task_id":"([^"]+)"/;
 
-/** One task as a course client runs it: POST /execute_function, then GET /result/{id} that waits. @throws unless it COMPLETED */
+/** One task in one request: POST /execute_function that waits for the result. @throws unless it COMPLETED */
 export async function runOne(connection: HttpConnection, body: string): Promise<void> {
-  const submitted = await connection.post('/execute_function', body);
-  const taskId = TASK_ID.exec(submitted.toString('latin1'))?.[1] ?? '';
-  const answer = await connection.get(`/result/${taskId}?wait=${WAIT_SECONDS}`);
-  if (!answer.includes('"COMPLETED"')) throw new Error(`task ${taskId}: ${answer.toString('utf8', 0, 300)}`);
+  const answer = await connection.post(`/execute_function?wait=${WAIT_SECONDS}`, body);
+  if (!answer.includes('"COMPLETED"')) throw new Error(`the task did not complete: ${answer.toString('utf8', 0, 300)}`);
 }
 
 export interface SingleSubmits {

@@ -139,8 +139,7 @@ class Platform(Adapter):
     def call(self, function, argument):
         payload = base64.b64encode(pack_arguments(argument)).decode()
         body = json.dumps({"function_id": self.function_ids[function.__name__], "payload": payload})
-        task_id = self.request("POST", "/execute_function", body, JSON_TYPE)["task_id"]
-        answer = self.request("GET", f"/result/{task_id}?wait={WAIT_S}")
+        answer = self.request("POST", f"/execute_function?wait={WAIT_S}", body, JSON_TYPE)
         if answer["status"] != "COMPLETED":
             raise RuntimeError(f"task {task_id} is {answer['status']}")
         return pickle.loads(base64.b64decode(answer["result"]))

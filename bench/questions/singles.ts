@@ -40,7 +40,7 @@ export const singles: Question = {
           columns: ['', 'tasks/s', 'p50 ms', 'p99 ms'],
           rows: [['MPCSFaaS', spread(rates), percentile(tripsMs, 50), percentile(tripsMs, 99)]],
           notes: [
-            `${done} rounds of ${pace.secondsPerMeasurement} s; POST /execute_function, then GET /result/{id}?wait=30; bare-bones client`,
+            `${done} rounds of ${pace.secondsPerMeasurement} s; POST /execute_function?wait=30; bare-bones client`,
           ],
         },
         {

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { OutcomeReader } from '../groupStore.js';
 import type { TaskRef } from '../messages.js';
+import { newNonce } from '../nonce.js';
 import type {
   CancelVerdict,
   Claim,
@@ -121,12 +121,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     });
   }
 
-  async claim(
-    claimant: string,
-    limit: number,
-    nonce = randomBytes(8).toString('hex'),
-    maxBytes = Number.MAX_SAFE_INTEGER,
-  ): Promise<Claim> {
+  async claim(claimant: string, limit: number, nonce = newNonce(), maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     // Every claim begins at another shard, so that none is favoured.
     let bytes = maxBytes;

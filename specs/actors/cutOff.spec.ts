@@ -212,7 +212,7 @@ describe('Releaser', () => {
 
   function setUp() {
     const calls: string[][] = [];
-    const acknowledged: [string, string[]][] = [];
+    const acknowledged: [string, string][] = [];
     const errors: unknown[] = [];
     const state = { failure: undefined as Error | undefined, released: 0 };
     const releaser = new Releaser({
@@ -225,7 +225,7 @@ describe('Releaser', () => {
       // Its patience is not the spec's.
       clock: { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 5) },
       transition: () => undefined,
-      acknowledge: (worker, tasks) => acknowledged.push([worker, tasks.map(({ taskId }) => taskId)]),
+      acknowledge: (worker, { taskId }) => acknowledged.push([worker, taskId]),
       onReleased: (count) => (state.released += count),
       onError: (error) => errors.push(error),
     });
@@ -247,8 +247,9 @@ describe('Releaser', () => {
     await releaser.idle();
     expect(calls).to.deep.equal([['a', 'b'], ['c']]);
     expect(acknowledged).to.deep.equal([
-      ['w', ['a', 'b']],
-      ['v', ['c']],
+      ['w', 'a'],
+      ['w', 'b'],
+      ['v', 'c'],
     ]);
     expect([state.released, errors]).to.deep.equal([3, []]);
   });

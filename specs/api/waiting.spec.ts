@@ -107,6 +107,31 @@ describe('waiting for results', () => {
     expect(results.map(({ status }) => status)).to.deep.equal(['QUEUED', 'COMPLETED']);
   });
 
+  it('submits a task and answers its result in one request', async () => {
+    const body = { function_id: await api.functionId(), payload: PAYLOAD };
+    const waiting = api.post('/execute_function?wait=30', body);
+    let [task] = await api.claim();
+    while (!task) [task] = await api.claim();
+    expect(api.settled.waiting).to.equal(1);
+    await api.settle(task);
+    api.settled.onSettled([{ taskId: task.taskId, state: 'completed', payload: PICKLE }]);
+    expect((await waiting).body).to.deep.equal({ task_id: task.taskId, status: 'COMPLETED', result: PAYLOAD });
+
+    const late = await api.post('/execute_function?wait=0.1', body);
+    expect(late.status).to.equal(200);
+    expect(late.body).to.include({ status: 'QUEUED', result: '' });
+  });
+
+  it('finds the result of a request that is sent a second time with its key', async () => {
+    const body = { function_id: await api.functionId(), payload: PAYLOAD };
+    const headers = { 'idempotency-key': 'once' };
+    const first = await api.post('/execute_function?wait=0.1', body, headers);
+    const [task] = await api.claim();
+    await api.settle(task!);
+    const second = await api.post('/execute_function?wait=0.1', body, headers);
+    expect(second.body).to.deep.equal({ ...first.body, status: 'COMPLETED', result: PAYLOAD });
+  });
+
   it('answers many clients that wait for the same task', async () => {
     const { taskId } = await runningTask();
     const waiting = Array.from({ length: 20 }, () => api.get(`/result/${taskId}?wait=30`));
