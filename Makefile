@@ -59,9 +59,9 @@ simulate: setup ## Simulate the platform from seeds: SEEDS=1000 [SEED=1] [BREAK=
 	exec node --enable-source-maps dist/specs/simulation/main.js --seeds $(or $(SEEDS),1000) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK)) $(if $(VERBOSE),--verbose)
 
-chaos: setup ## Kill, stop and starve real processes and count what is lost: [SEED=1] [MINUTES=1] [ONLY=fault]
+chaos: setup ## Kill, stop and starve real processes and count what is lost: [SEED=1] [MINUTES=1] [ONLY=fault] [BREAK=fence|adoption|reap-pause]
 	exec node --enable-source-maps dist/specs/chaos/main.js $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(ONLY),--only $(ONLY))
+	  $(if $(ONLY),--only $(ONLY)) $(if $(BREAK),--break $(BREAK))
 
 bench: setup ## Measure throughput, latency, cost; print the targets beside the figures (under 10 minutes)
 	exec node --enable-source-maps dist/bench/main.js $(BENCH)

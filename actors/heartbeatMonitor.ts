@@ -25,6 +25,10 @@ export interface HeartbeatMonitorDeps {
 /** The record of a worker that nobody has heard of for so long is removed from Redis. */
 const RECORD_KEPT_MS = 60_000;
 const CLEANUP_MS = 10_000;
+/** Whoever can write to NATS can claim that there are workers; beyond so many they are not watched, and leases alone tell. */
+export const MAX_WATCHED = 10_000;
+/** What dispatchers make of a name is shorter. */
+const MAX_NAME_LENGTH = 200;
 
 /**
  * Watches over workers and leases.
@@ -70,13 +74,15 @@ export class HeartbeatMonitor {
       return;
     }
     const worker = this.workers.get(beat.name) ?? this.watch(beat.name);
+    if (!worker) return;
     const { value } = worker.getSnapshot();
     if (value === 'joining') worker.send({ type: 'worker.joined' });
     if (beat.state === 'draining' && value !== 'draining') worker.send({ type: 'worker.draining' });
     worker.send({ type: 'worker.beat', hasWork: beat.running > 0 });
   }
 
-  private watch(name: string): Actor<typeof workerMachine> {
+  private watch(name: string): Actor<typeof workerMachine> | undefined {
+    if (this.workers.size >= MAX_WATCHED || name === '' || name.length > MAX_NAME_LENGTH) return undefined;
     const { clock, transition } = this.deps;
     const worker = runMachine(workerMachine, { machine: 'worker', id: name, transition, clock }, this.options.timings);
     worker.subscribe(({ value }) => {

@@ -8,6 +8,8 @@ import type { DependencyEvents } from './redis/connection.js';
 /** All subjects of the platform begin so, and one NATS can serve others as well. */
 const SUBJECT_PREFIX = 'mpcsfaas.';
 const SEAL_HEADER = 'Seal';
+/** Results go to clients as they are, workers go where they are told that a dispatcher is, and drain when they are told to. */
+const SEALED: readonly ControlTopic[] = ['tasks.settled', 'component.heartbeat', 'worker.drain'];
 const RECONNECT_DELAY_MS = 250;
 const CLOSE_TIMEOUT_MS = 1_000;
 
@@ -16,7 +18,7 @@ export interface NatsBusOptions {
   address: Address;
   topics: readonly ControlTopic[];
   events: DependencyEvents;
-  /** Results in events are believed only under this seal; without one all are. */
+  /** What nobody checks against Redis is believed only under this seal; without one all is. */
   seal?: EventSeal;
   onError: (error: unknown) => void;
 }
@@ -149,28 +151,33 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
       }
       return;
     }
+    const believed = this.believable(decoded.message, message);
+    if (!believed) {
+      this.stats.dropped++;
+      return;
+    }
     this.stats.received++;
     try {
-      this.handler?.(this.believable(decoded.message, message), decoded.from);
+      this.handler?.(believed, decoded.from);
     } catch (error) {
       this.options.onError(error);
     }
   }
 
-  /** Results alone are believed without a look into Redis; nothing else needs a seal. */
   private sealed(message: ControlMessage, event: Uint8Array): PublishOptions {
-    const seal = message.type === 'tasks.settled' ? this.options.seal?.of(event) : undefined;
+    const seal = SEALED.includes(message.type) ? this.options.seal?.of(event) : undefined;
     if (seal === undefined) return {};
     const options = { headers: headers() };
     options.headers.set(SEAL_HEADER, seal);
     return options;
   }
 
-  /** A client loads what it is told a function returned. What may be forged is left out of the event, and so read from Redis. */
-  private believable(message: ControlMessage, event: Msg): ControlMessage {
+  /** What may be forged: results are left out of the event, and so read from Redis; other events that need a seal are dropped. */
+  private believable(message: ControlMessage, event: Msg): ControlMessage | undefined {
     const { seal } = this.options;
-    if (message.type !== 'tasks.settled' || !seal) return message;
+    if (!seal || !SEALED.includes(message.type)) return message;
     if (seal.isGenuine(event.data, event.headers?.get(SEAL_HEADER) ?? '')) return message;
+    if (message.type !== 'tasks.settled') return undefined;
     return { type: message.type, tasks: message.tasks.map(({ taskId, state }) => ({ taskId, state })) };
   }
 }

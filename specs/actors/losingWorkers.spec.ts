@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ControlMessage } from '../../bus/controlMessages.js';
+import { MAX_WATCHED } from '../../actors/heartbeatMonitor.js';
+import type { ControlMessage, WorkerBeat } from '../../bus/controlMessages.js';
 import { newTask } from '../store/support/storeFixture.js';
 import { until } from '../store/support/until.js';
 import { HEARTBEAT_MS, TIMINGS, useHouse } from './support/house.js';
@@ -147,6 +148,19 @@ describe('a heartbeat monitor', () => {
     pool.finish();
     await house().become('completed', ids);
     expect(pool.starts).to.have.length(1);
+  });
+
+  it('watches no more workers than there can be, and none of an absurd name', async () => {
+    const monitor = house().startMonitor();
+    house().say(beats(''));
+    house().say(beats('x'.repeat(10_000)));
+    const [some] = (beats('') as { workers: WorkerBeat[] }).workers;
+    const workers = Array.from({ length: MAX_WATCHED + 10 }, (_, index) => ({ ...some!, name: `forged-${index}` }));
+    house().say({ type: 'worker.heartbeats', dispatcher: 'forger', workers });
+    await sleep(10);
+    monitor.stop();
+    const watched = new Set(house().transitions.lines.map(({ id }) => id));
+    expect(watched.size).to.equal(MAX_WATCHED);
   });
 
   it('is not believed by a dispatcher that stood still itself, and so could hear nobody', async () => {

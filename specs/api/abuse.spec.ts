@@ -268,7 +268,10 @@ describe('A platform under abuse', function () {
       it('believes nobody that a worker is lost, a task cancelled, or a dispatcher gone', async () => {
         const { workers } = (await platform.call('GET', '/workers')).body as { workers: { name: string }[] };
         for (let round = 0; round < 50; round++) {
-          for (const { name } of workers) publish({ type: 'worker.lost', worker: name });
+          for (const { name } of workers) {
+            publish({ type: 'worker.lost', worker: name });
+            publish({ type: 'worker.drain', worker: name });
+          }
           publish({ type: 'worker.lost', worker: 'nobody' });
           publish({ type: 'worker.drain', worker: 'nobody' });
           publish({ type: 'tasks.queued', count: 1e15 });

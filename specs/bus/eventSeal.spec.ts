@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { ControlMessage } from '../../bus/controlMessages.js';
+import type { ControlMessage, ControlTopic } from '../../bus/controlMessages.js';
 import { EventSeal } from '../../bus/eventSeal.js';
 import { NatsBus } from '../../bus/natsBus.js';
 import { connectRedis } from '../../bus/redis/connection.js';
@@ -55,10 +55,11 @@ describe('The seal of control events', () => {
     const buses: NatsBus[] = [];
     const heard: ControlMessage[] = [];
     const tasks = [{ taskId: 't', state: 'completed' as const, payload: Buffer.from('result') }];
+    const TOPICS: ControlTopic[] = ['tasks.settled', 'component.heartbeat', 'worker.drain', 'tasks.queued'];
     const bus = async (address: string, seal: EventSeal): Promise<NatsBus> => {
       const events = { lost: () => undefined, restored: () => undefined };
       const onError = (error: unknown): never => expect.fail(String(error));
-      const opened = new NatsBus({ url: server.url, address, topics: ['tasks.settled'], events, seal, onError });
+      const opened = new NatsBus({ url: server.url, address, topics: TOPICS, events, seal, onError });
       buses.push(opened);
       await until(() => opened.connected);
       return opened;
@@ -77,6 +78,25 @@ describe('The seal of control events', () => {
       (await bus('dispatcher', sealWith('key'))).send('tasks.settled', { type: 'tasks.settled', tasks });
       await until(() => heard.length > 0);
       expect(heard).to.deep.equal([{ type: 'tasks.settled', tasks }]);
+    });
+
+    it('lets nobody else announce dispatchers or drain workers; nudges need no seal', async () => {
+      const announced: ControlMessage[] = [
+        { type: 'component.heartbeat', kind: 'dispatcher', id: 'd', state: 'running', address: 'tcp://elsewhere:1' },
+        { type: 'worker.drain', worker: 'w' },
+        { type: 'tasks.queued', count: 1 },
+      ];
+      const say = async (address: string, seal: EventSeal): Promise<void> => {
+        const speaker = await bus(address, seal);
+        for (const message of announced) speaker.send(message.type, message);
+      };
+      await say('stranger', sealWith('another key'));
+      await until(() => heard.length > 0);
+      expect(heard).to.deep.equal([{ type: 'tasks.queued', count: 1 }]);
+      heard.splice(0);
+      await say('platform', sealWith('key'));
+      await until(() => heard.length === 3);
+      expect(heard).to.have.deep.members(announced);
     });
 
     for (const [who, seal] of [

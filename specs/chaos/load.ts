@@ -22,6 +22,7 @@ export type Caller = (...call: Parameters<SpecPlatform['call']>) => ReturnType<S
 export interface Accepted {
   readonly id: string;
   readonly number: number;
+  readonly seconds: number;
   readonly acceptedAtMs: number;
   readonly kind: 'good' | 'poison';
   status: string;
@@ -88,7 +89,8 @@ export class Load {
       return 0;
     }
     answer.task_ids.forEach((id, index) => {
-      const task = { id, number: calls[index]![0], acceptedAtMs: Date.now(), kind, status: 'QUEUED', result: '' };
+      const [number, taskSeconds] = calls[index]!;
+      const task = { id, number, seconds: taskSeconds, acceptedAtMs: Date.now(), kind, status: 'QUEUED', result: '' };
       this.accepted.push(task);
       this.#unfinished.set(id, task);
     });

@@ -2,7 +2,8 @@ import { cpus, release, totalmem, userInfo } from 'node:os';
 import { FAULTS } from './faultList.js';
 import { headerLine, rowLines } from './report.js';
 import { runFault } from './runFault.js';
-import type { Row } from './fault.js';
+import { faultThatNotices, isBreakage, NOTICED_BY } from './breakages.js';
+import type { Fault, Row } from './fault.js';
 import { SETTINGS } from './settings.js';
 import { randomKiller } from './randomKiller.js';
 
@@ -13,10 +14,13 @@ import { randomKiller } from './randomKiller.js';
  *     node dist/specs/chaos/main.js --only redis             the faults whose names contain the word
  *     node dist/specs/chaos/main.js --seed 7 --minutes 10    random faults alone, the same ones for the same seed
  *
- * SEED and MINUTES in the environment say the same. Ends with 1 when anything is not as it must be.
+ *     node dist/specs/chaos/main.js --break fence            the fault that must notice that the platform is broken so: it ends with 1
+ *
+ * SEED, MINUTES, ONLY and BREAK in the environment say the same. Ends with 1 when anything is not as it must be.
  */
 
 const EXIT_VIOLATED = 1;
+const MAX_LUCK = 3;
 
 function option(name: string): string | undefined {
   const index = process.argv.indexOf(`--${name}`);
@@ -37,9 +41,17 @@ if (!Number.isSafeInteger(seed) || !(minutes > 0)) {
   process.exit(EXIT_VIOLATED);
 }
 
-const faults = [...(randomAlone ? [] : FAULTS), randomKiller({ seed, minutes })].filter(
+const broken = option('break');
+if (broken !== undefined && !isBreakage(broken)) {
+  process.stderr.write(`chaos: BREAK must be one of ${Object.keys(NOTICED_BY).join(', ')}.\n`);
+  process.exit(EXIT_VIOLATED);
+}
+
+const suite = [...(randomAlone ? [] : FAULTS), randomKiller({ seed, minutes })].filter(
   ({ name }) => only === undefined || name.toLowerCase().includes(only),
 );
+// Once in a while the broken platform is lucky.
+const faults = broken === undefined ? suite : Array<Fault>(MAX_LUCK).fill(faultThatNotices(broken));
 if (faults.length === 0) {
   process.stderr.write(`chaos: no fault is called ${only ?? ''}.\n`);
   process.exit(EXIT_VIOLATED);
@@ -66,6 +78,7 @@ for (const fault of faults) {
   const row = await runFault(fault);
   for (const line of rowLines(row)) say(line);
   rows.push(row);
+  if (broken !== undefined && row.violations.length > 0) break;
 }
 const violated = rows.filter(({ violations }) => violations.length > 0).length;
 const skipped = rows.filter((row) => row.skipped !== undefined && row.skipped !== '').length;

@@ -14,3 +14,5 @@ export const LEASE_MS = Number(SETTINGS.LEASE_MS);
 export const RECOVERY_MS = 8_000;
 /** What has not ended so long after the fault is lost. */
 export const PATIENCE_MS = 45_000;
+/** Names what `sabotage.ts` breaks. */
+export const BREAKAGE_VARIABLE = 'MPCSFAAS_CHAOS_BREAK';

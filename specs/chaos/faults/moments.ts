@@ -3,6 +3,7 @@ import type { Trap } from '../../support/tcpProxy.js';
 import { behind, dispatcherBehindProxy, takeProxyAway } from '../behindProxy.js';
 import type { Fault } from '../fault.js';
 import type { Scene } from '../scene.js';
+import { atFirstAttempt, stories, type Story } from '../stories.js';
 
 /**
  * The dispatcher dies at an exact moment of a task's way: a proxy between it and Redis holds back the very bytes whose arrival would
@@ -22,17 +23,6 @@ const LONG_SECONDS = 2.5;
 /** Only a settlement brings this word from a dispatcher to Redis. */
 const SETTLEMENT = 'task.succeeded';
 
-interface Story {
-  status: string;
-  attempts: number;
-  history: { event: string }[];
-}
-
-async function stories(scene: Scene): Promise<Story[]> {
-  const answers = scene.load.accepted.map(({ id }) => scene.platform.call('GET', `/tasks/${id}`));
-  return (await Promise.all(answers)).map(({ body }) => body as Story);
-}
-
 const count = (all: readonly Story[], status: string): number => all.filter((story) => story.status === status).length;
 
 /** The scripts are in Redis, and the workers have the function: each step that follows is one request and one reply. */
@@ -51,12 +41,6 @@ async function killAndRestart(scene: Scene): Promise<void> {
   await actor.kill('SIGKILL');
   proxy.open();
   await actor.restart();
-}
-
-/** Everything ended at its first attempt: the lease had no part in it. */
-async function atFirstAttempt(scene: Scene): Promise<string[]> {
-  const repeated = (await stories(scene)).filter(({ attempts }) => attempts !== 1);
-  return repeated.length === 0 ? [] : [`${repeated.length} tasks took more than one attempt`];
 }
 
 const COMMON = { platform: PLATFORM, ownLoad: true, startsOnce: true, prepare, cleanUp: takeProxyAway } as const;
