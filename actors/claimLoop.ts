@@ -3,9 +3,11 @@ import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { Cancellations } from './cancellations.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
 import { LostClaims } from './lostClaims.js';
+import type { OutputFollowers } from './outputFollowers.js';
 import { creditOf, place, prefetchPerSlot } from './placement.js';
 import type { RunTimes } from './runTimes.js';
 import type { WorkerConnection } from './workerConnection.js';
@@ -21,6 +23,8 @@ export interface ClaimLoopDeps {
   runTimes: RunTimes;
   /** False while draining, or while too many results wait for Redis. */
   mayClaim: () => boolean;
+  cancellations: Pick<Cancellations, 'without'>;
+  followers: Pick<OutputFollowers, 'onGiven'>;
   /** Gives tasks back to the queue that were claimed and cannot be sent. */
   release: (worker: WorkerConnection | undefined, tasks: TaskRef[]) => void;
   failWithoutFunction: (tasks: ClaimedTask[]) => void;
@@ -180,10 +184,11 @@ export class ClaimLoop {
     worker.learnFunctions(bodies.keys());
     // Only what the store was asked for can be missing there. What the worker had before it reconnected meanwhile it asks for itself.
     const gone = new Set(unknown.filter((functionId) => !bodies.has(functionId)));
-    const orders = tasks.filter(({ functionId }) => !gone.has(functionId));
-    if (orders.length < tasks.length)
+    const present = tasks.filter(({ functionId }) => !gone.has(functionId));
+    if (present.length < tasks.length)
       this.deps.failWithoutFunction(tasks.filter(({ functionId }) => gone.has(functionId)));
 
+    const orders = this.deps.cancellations.without(present);
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;
@@ -193,6 +198,7 @@ export class ClaimLoop {
       worker.add({ taskId, fence, functionId, attempt, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
+    this.deps.followers.onGiven(worker, orders);
   }
 
   /** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */

@@ -4,6 +4,7 @@ import type { DispatcherMessage, TaskRef, TaskResult, WorkerMessage } from '../b
 import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { Acknowledger } from './acknowledger.js';
+import { Cancellations } from './cancellations.js';
 import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
 import { DispatcherDirectory } from './dispatcherDirectory.js';
@@ -11,10 +12,12 @@ import { FunctionCache } from './functionCache.js';
 import { JoinGate } from './joinGate.js';
 import { LeaseKeeper } from './leaseKeeper.js';
 import type { WorkerTimings } from './lifecycles/workerMachine.js';
+import { OutputFollowers } from './outputFollowers.js';
 import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
 import { Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
+import { WorkerBeats } from './workerBeats.js';
 import { WorkerTable } from './workerTable.js';
 
 export interface DispatcherOptions {
@@ -66,7 +69,10 @@ export class Dispatcher {
   private readonly releaser: Releaser;
   private readonly acknowledger: Acknowledger;
   private readonly gate: JoinGate;
+  private readonly cancellations: Cancellations;
+  private readonly followers: OutputFollowers;
   private readonly others: DispatcherDirectory;
+  private readonly beats: WorkerBeats;
   private readonly stops: (() => void)[] = [];
   private draining = false;
 
@@ -76,6 +82,7 @@ export class Dispatcher {
   ) {
     const { store, clock, transition, onError } = deps;
     this.others = new DispatcherDirectory(clock);
+    this.beats = new WorkerBeats(options, deps);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
       {
@@ -106,10 +113,7 @@ export class Dispatcher {
       this.acknowledger.push(worker, settled);
     };
     this.settler = new Settler({
-      store,
-      clock,
-      transition,
-      onError,
+      ...{ store, clock, transition, onError },
       publish: (message) => {
         deps.control.send(message.type, message);
       },
@@ -132,10 +136,7 @@ export class Dispatcher {
       },
     });
     this.releaser = new Releaser({
-      store,
-      clock,
-      transition,
-      onError,
+      ...{ store, clock, transition, onError },
       acknowledge,
       onReleased: (count) => {
         // Others can have what this one gives back and does not take again.
@@ -143,11 +144,16 @@ export class Dispatcher {
         this.claims.wake();
       },
     });
+    const all = (): Iterable<WorkerConnection> => this.table.all();
+    this.followers = new OutputFollowers({ ...deps, all });
+    this.cancellations = new Cancellations({ ...deps, all });
     this.claims = new ClaimLoop(options, this.table, {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
       runTimes: this.runTimes,
       mayClaim: () => !this.draining && this.settler.pending <= MAX_UNSETTLED,
+      cancellations: this.cancellations,
+      followers: this.followers,
       release: (worker, tasks) => {
         this.release(worker, tasks);
       },
@@ -215,6 +221,12 @@ export class Dispatcher {
       case 'results':
         this.onResults(worker, message.results);
         break;
+      case 'output':
+        this.followers.onOutput(worker, message);
+        break;
+      case 'printed':
+        void this.deps.store.keepOutput(message).catch(this.deps.onError);
+        break;
       case 'functionsMissing':
         void this.claims.sendFunctions(worker, message.functionIds);
         break;
@@ -225,7 +237,7 @@ export class Dispatcher {
         break; // Taken by the gate.
       case 'goodbye':
         this.release(worker, this.table.leave(worker));
-        this.reportBeats([worker.record(this.options.id, this.options.mode)]);
+        this.beats.left(worker);
         break;
       default:
         message satisfies never;
@@ -238,7 +250,11 @@ export class Dispatcher {
         this.claims.wake(message.count);
         break;
       case 'tasks.cancelled':
-        this.abort(message.tasks);
+        this.cancellations.cancel(message.tasks);
+        this.claims.wake();
+        break;
+      case 'task.follow':
+        this.followers.onFollow(message);
         break;
       case 'worker.drain': {
         const worker = this.table.byName(message.worker);
@@ -257,6 +273,7 @@ export class Dispatcher {
         this.others.forget(message.id);
         break;
       case 'tasks.settled':
+      case 'task.output':
       case 'worker.heartbeats':
         break;
       default:
@@ -294,14 +311,6 @@ export class Dispatcher {
     this.releaser.push(worker?.name ?? '', tasks);
   }
 
-  private abort(tasks: TaskRef[]): void {
-    for (const worker of this.table.all()) {
-      const own = tasks.filter((ref) => worker.remove(ref) !== undefined);
-      if (own.length > 0) this.deps.workers.send(worker.address, { type: 'abort', tasks: own });
-    }
-    this.claims.wake();
-  }
-
   private onHeartbeat(worker: WorkerConnection, beat: WorkerHeartbeat): void {
     this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.others.urls() });
     if (worker.missesMessages(beat))
@@ -311,15 +320,7 @@ export class Dispatcher {
   private beat(): void {
     this.table.beat();
     void this.leases.renewDue();
-    const records = [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
-    if (records.length === 0) return;
-    void this.deps.store.writeWorkers(records).catch(this.deps.onError);
-    const alive = records.filter(({ state }) => state !== 'suspect' && state !== 'joining');
-    this.reportBeats(alive);
-  }
-
-  private reportBeats(records: WorkerRecord[]): void {
-    const workers = records.map(({ name, state, running, queued }) => ({ name, state, running, queued }));
-    this.deps.control.send('worker.heartbeats', { type: 'worker.heartbeats', dispatcher: this.options.id, workers });
+    this.followers.expire();
+    this.beats.beat(this.table.all());
   }
 }

@@ -21,6 +21,10 @@ export interface ProcessPool {
   readonly slots: number;
   /** Called with what has finished, in batches as they form. Set before `start`. */
   onResults: (results: TaskResult[]) => void;
+  /** Called when a followed attempt has printed something. */
+  onPrinted: (task: TaskRef) => void;
+  /** Called when an aborted attempt has ended, with the record of what it had printed, if anything. */
+  onAborted: (task: TaskRef, output: Buffer) => void;
   /** Resolves when all processes have reported ready; rejects with a sentence that says what to do when Python cannot run. */
   start(): Promise<RuntimeInfo>;
   /** Makes a function's bytes known; must come before the first order that names it. */
@@ -32,6 +36,13 @@ export interface ProcessPool {
   abort(task: TaskRef): void;
   /** Removes up to `limit` unstarted orders, the newest first, and returns them. */
   takeBack(limit: number): TaskOrder[];
+  /** Whether what the attempt prints is wanted as it comes, through `onPrinted`; else it costs nothing to be ready for it. */
+  follow(task: TaskRef, followed: boolean): void;
+  /**
+   * What the attempt has printed so far, as a record (`bus/outputRecord.ts`) of `length` bytes: at most `limit` of them from `from`
+   * on. Undefined when the attempt is not here, or has ended.
+   */
+  printed(task: TaskRef, from: number, limit: number): { bytes: Buffer; length: number } | undefined;
   load(): PoolLoad;
   /** Ends every process: TERM, at most `graceMs` later KILL. What was running is not reported. Idempotent. */
   stop(graceMs: number): Promise<void>;

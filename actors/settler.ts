@@ -1,4 +1,5 @@
 import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
+import { emptyResult } from '../bus/emptyResult.js';
 import type { Failure, TaskRef } from '../bus/messages.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
@@ -173,28 +174,14 @@ export const workerLost = (worker: string): Failure => ({
   message: `worker ${worker} was lost while it had the task`,
 });
 
-const NO_BYTES = Buffer.alloc(0);
-
 /** The settlement of an attempt that no worker has reported on. */
 export function unstarted(
-  { taskId, fence }: TaskRef,
+  task: TaskRef,
   event: Settlement['event'],
   worker: string,
   failure: Failure,
   lostBy?: string,
 ): Settlement {
-  return {
-    taskId,
-    fence,
-    event,
-    payload: NO_BYTES,
-    failure,
-    ...(lostBy !== undefined && { lostBy }),
-    worker,
-    startedAtMs: 0,
-    runTimeUs: 0,
-    peakMemoryKib: 0,
-    output: NO_BYTES,
-    outputTruncated: false,
-  };
+  const { outcome: _, ...nothing } = emptyResult(task, 'interrupted', failure);
+  return { ...nothing, event, worker, ...(lostBy !== undefined && { lostBy }) };
 }

@@ -1,5 +1,6 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
+import { emptyResult } from '../bus/emptyResult.js';
 import type {
   DispatcherMessage,
   Failure,
@@ -11,6 +12,7 @@ import type {
 } from '../bus/messages.js';
 import type { Clock } from './clock.js';
 import { DispatcherLink, type WorkMessage } from './dispatcherLink.js';
+import { OutputTails } from './outputTails.js';
 import type { ProcessPool, RuntimeInfo } from './processPool.js';
 
 export interface WorkerSupervisorOptions {
@@ -63,6 +65,7 @@ const REPORT_LIMITS: BatchLimits<Held> = {
  */
 export class WorkerSupervisor {
   private readonly link: DispatcherLink;
+  private readonly tails: OutputTails;
   private draining = false;
   private stopped = false;
   private info: RuntimeInfo = { pythonVersion: '', dillVersion: '' };
@@ -94,8 +97,18 @@ export class WorkerSupervisor {
         this.onBeat();
       },
     });
+    const send = (message: WorkerMessage): void => {
+      if (this.link.welcomed) this.link.send(message);
+    };
+    this.tails = new OutputTails({ pool, clock, send });
     pool.onResults = (results) => {
       this.onFinished(results);
+    };
+    pool.onPrinted = (task) => {
+      this.tails.printed(task);
+    };
+    pool.onAborted = ({ taskId, fence }, output) => {
+      send({ type: 'printed', taskId, fence, output });
     };
   }
 
@@ -182,6 +195,7 @@ export class WorkerSupervisor {
     const before = this.deps.clock.now() - RESEND_HEARTBEATS * this.options.heartbeatMs;
     this.report([...this.held.values()].filter(({ sentAtMs }) => sentAtMs < before));
     this.expireWaiting();
+    this.tails.expire();
   }
 
   private onMessage(message: WorkMessage): void {
@@ -200,6 +214,9 @@ export class WorkerSupervisor {
         break;
       case 'abort':
         this.abort(message.tasks);
+        break;
+      case 'follow':
+        this.tails.follow(message);
         break;
       case 'takeBack':
         this.giveBack(this.deps.pool.takeBack(message.limit));
@@ -302,19 +319,3 @@ export class WorkerSupervisor {
 }
 
 const STOPPED: Failure = { type: 'WorkerFailure', message: 'the worker was stopped while it ran the task' };
-const NO_BYTES = Buffer.alloc(0);
-
-function emptyResult({ taskId, fence }: TaskRef, outcome: TaskResult['outcome'], failure?: Failure): TaskResult {
-  return {
-    taskId,
-    fence,
-    outcome,
-    payload: NO_BYTES,
-    ...(failure && { failure }),
-    startedAtMs: 0,
-    runTimeUs: 0,
-    peakMemoryKib: 0,
-    output: NO_BYTES,
-    outputTruncated: false,
-  };
-}

@@ -13,6 +13,7 @@ import { documentation, documentationRoutes } from './routes/documentation.js';
 import { functionRoutes } from './routes/functions.js';
 import { groupRoutes } from './routes/groups.js';
 import { healthRoutes } from './routes/health.js';
+import { logRoutes } from './routes/logs.js';
 import { taskRoutes } from './routes/tasks.js';
 import { workerRoutes } from './routes/workers.js';
 import { MAX_WAIT_SECONDS } from './schemas.js';
@@ -90,6 +91,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   batchRoutes(app, services);
   groupRoutes(app, services);
   taskRoutes(app, services);
+  logRoutes(app, services);
   workerRoutes(app, services);
   healthRoutes(app, services);
   documentationRoutes(app, services);

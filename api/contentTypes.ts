@@ -10,7 +10,7 @@ export interface HeadersOnly {
   headers: IncomingHttpHeaders;
 }
 
-const accepts = (request: HeadersOnly, type: string): boolean =>
+export const accepts = (request: HeadersOnly, type: string): boolean =>
   (request.headers.accept ?? '').split(',').some((one) => one.split(';', 1)[0]?.trim().toLowerCase() === type);
 
 export const acceptsMsgpack = (request: HeadersOnly): boolean => accepts(request, MSGPACK_TYPE);

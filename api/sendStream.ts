@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { ResultStream } from './groups/resultStream.js';
+import type { Readable } from 'node:stream';
 
 /** What is needed of a Fastify reply, whatever the schema of its route. */
 export interface StreamReply {
@@ -8,7 +8,7 @@ export interface StreamReply {
 }
 
 /** Answers with a stream, which ends with the connection. */
-export function sendStream(reply: StreamReply, stream: ResultStream): never {
+export function sendStream(reply: StreamReply, stream: { body: Readable; contentType: string }): never {
   const { body, contentType } = stream;
   reply.raw.once('close', () => body.destroy());
   if (reply.raw.destroyed) body.destroy();

@@ -11,6 +11,7 @@ import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
 import type { KnownFunctions } from './knownFunctions.js';
+import type { LiveOutput } from './logs/liveOutput.js';
 import type { SettledTasks } from './settledTasks.js';
 import type { Submitter } from './submitter.js';
 
@@ -21,6 +22,8 @@ export interface ApiDependencies {
   idempotencyStore: IdempotencyStore;
   /** Closed by the app, before it stops listening. */
   settled: SettledTasks;
+  /** What running tasks print, for those who read it as it comes. */
+  live: LiveOutput;
   /** New tasks can be claimed: dispatchers should know. Must not throw. */
   announceQueued: (count: number) => void;
   /** These attempts were cancelled while they ran: their dispatchers should stop them. Must not throw. */
@@ -34,7 +37,7 @@ export interface ApiDependencies {
   version: string;
   /** How long a request may take to arrive whole, headers and body. Default 60,000. */
   requestTimeoutMs?: number;
-  /** Silence on a stream of results after which a sign of life is sent. Default 10,000. */
+  /** Silence on a stream after which a sign of life is sent. Default 10,000. */
   streamHeartbeatMs?: number;
   groupsOptions?: Partial<GroupsOptions>;
 }

@@ -69,6 +69,10 @@ export const workerCodec = codec<WorkerMessage>(
         return ['heartbeat', message.lastRun, message.running, message.queued];
       case 'results':
         return ['results', message.results.map(resultFields)];
+      case 'output':
+        return ['output', ...refFields(message), message.offset, message.length, message.bytes];
+      case 'printed':
+        return ['printed', ...refFields(message), message.output];
       case 'functionsMissing':
         return ['functionsMissing', message.functionIds];
       case 'draining':
@@ -96,6 +100,16 @@ export const workerCodec = codec<WorkerMessage>(
         return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
       case 'results':
         return { type: 'results', results: array(fields[1]).map(toResult) };
+      case 'output':
+        return {
+          type: 'output',
+          ...toRef(fields.slice(1)),
+          offset: number(fields[3]),
+          length: number(fields[4]),
+          bytes: bytes(fields[5]),
+        };
+      case 'printed':
+        return { type: 'printed', ...toRef(fields.slice(1)), output: bytes(fields[3]) };
       case 'functionsMissing':
         return { type: 'functionsMissing', functionIds: array(fields[1]).map(text) };
       case 'draining':
@@ -111,6 +125,10 @@ export const workerCodec = codec<WorkerMessage>(
         return SMALL_BYTES * (1 + message.holding.length + message.functions.length);
       case 'results':
         return total(message.results, resultBytes);
+      case 'output':
+        return SMALL_BYTES + message.bytes.length;
+      case 'printed':
+        return SMALL_BYTES + message.output.length;
       case 'functionsMissing':
         return SMALL_BYTES * (1 + message.functionIds.length);
       default:
@@ -138,6 +156,8 @@ export const dispatcherCodec = codec<DispatcherMessage>(
         return ['abort', message.tasks.map(refFields)];
       case 'takeBack':
         return ['takeBack', message.limit];
+      case 'follow':
+        return ['follow', ...refFields(message), message.from, message.forMs];
       case 'sayHello':
         return ['sayHello', message.sequence];
       case 'drain':
@@ -171,6 +191,8 @@ export const dispatcherCodec = codec<DispatcherMessage>(
         return { type: 'abort', tasks: array(fields[1]).map(toRef) };
       case 'takeBack':
         return { type: 'takeBack', limit: number(fields[1]) };
+      case 'follow':
+        return { type: 'follow', ...toRef(fields.slice(1)), from: number(fields[3]), forMs: number(fields[4]) };
       case 'sayHello':
         return { type: 'sayHello', sequence: number(fields[1]) };
       case 'drain':

@@ -40,6 +40,15 @@ function toControl(fields: Record<string, unknown>): ControlMessage {
       return { type, tasks: array(fields.tasks).map(toSettled) };
     case 'tasks.cancelled':
       return { type, tasks: array(fields.tasks).map(toRef) };
+    case 'task.follow':
+      return { type, ...taskAttempt(fields), from: number(fields.from), forMs: number(fields.forMs) };
+    case 'task.output': {
+      const { offset, length } = fields;
+      return {
+        ...{ type, ...taskAttempt(fields) },
+        ...{ offset: number(offset), length: number(length), bytes: bytes(fields.bytes) },
+      };
+    }
     case 'worker.heartbeats':
       return { type, dispatcher: text(fields.dispatcher), workers: array(fields.workers).map(toBeat) };
     case 'worker.lost':
@@ -76,6 +85,10 @@ function toSettled(value: unknown): SettledTask {
     ...(payload != null && { payload: bytes(payload) }),
     ...(failure != null && { failure: toFailure(failure) }),
   };
+}
+
+function taskAttempt(fields: Record<string, unknown>): { taskId: string; attempt: number } {
+  return { taskId: text(fields.taskId), attempt: number(fields.attempt) };
 }
 
 function toRef(value: unknown): TaskRef {

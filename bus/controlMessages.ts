@@ -22,7 +22,7 @@ export type ComponentKind = 'api' | 'dispatcher' | 'worker' | 'monitor';
 /**
  * Control events on NATS; the topic of each is its type. None is needed for correctness: an event only makes sooner what a look
  * into Redis would find anyway, and a forged one is checked against Redis or one's own eyes before anybody acts on it.
- * What `tasks.settled` carries of results is believed under the platform's seal alone, see `eventSeal.ts`.
+ * What `tasks.settled` carries of results, and all of `task.output`, is believed under the platform's seal alone, see `eventSeal.ts`.
  */
 export type ControlMessage =
   /** Tasks have been queued: dispatchers with free credit claim at once instead of at their next poll. */
@@ -31,6 +31,13 @@ export type ControlMessage =
   | { type: 'tasks.settled'; tasks: SettledTask[] }
   /** Running tasks were cancelled: the dispatcher that has them aborts them. */
   | { type: 'tasks.cancelled'; tasks: TaskRef[] }
+  /**
+   * Somebody reads what a task prints, and has `from` bytes of the record of this attempt: whoever has it, or gets it during the next
+   * `forMs`, should send the rest as `task.output`. Of a later attempt everything is wanted.
+   */
+  | { type: 'task.follow'; taskId: string; attempt: number; from: number; forMs: number }
+  /** A part of what a followed task has printed: bytes of its record from `offset` on; `length` is the whole record's so far. */
+  | { type: 'task.output'; taskId: string; attempt: number; offset: number; length: number; bytes: Buffer }
   /** Heartbeats of the workers connected to a dispatcher. */
   | { type: 'worker.heartbeats'; dispatcher: string; workers: WorkerBeat[] }
   /** The monitor has heard nothing from a worker for too long. */
@@ -48,6 +55,8 @@ export const CONTROL_TOPICS: readonly ControlTopic[] = [
   'tasks.queued',
   'tasks.settled',
   'tasks.cancelled',
+  'task.follow',
+  'task.output',
   'worker.heartbeats',
   'worker.lost',
   'worker.drain',

@@ -69,7 +69,7 @@ export interface TaskResult extends TaskRef {
   startedAtMs: number;
   runTimeUs: number;
   peakMemoryKib: number;
-  /** What the task printed, stdout and stderr interleaved, bounded; empty for most. */
+  /** What the task printed, bounded, as a record (`outputRecord.ts`); empty for most. */
   output: Buffer;
   outputTruncated: boolean;
 }
@@ -105,6 +105,13 @@ export type WorkerMessage =
   | { type: 'heartbeat'; lastRun: number; running: number; queued: number }
   /** Attempts that ended; repeated until acknowledged. */
   | { type: 'results'; results: TaskResult[] }
+  /**
+   * A part of what a followed attempt has printed: the bytes of its record from `offset` on; `length` is the whole record's so far.
+   * May be lost: who misses a part asks for it.
+   */
+  | ({ type: 'output'; offset: number; length: number; bytes: Buffer } & TaskRef)
+  /** All that an aborted attempt had printed. Sent once. */
+  | ({ type: 'printed'; output: Buffer } & TaskRef)
   /** Orders arrived for functions whose bodies are not here. */
   | { type: 'functionsMissing'; functionIds: string[] }
   /** No new orders, please: the worker is stopping; what it had not started comes back as `released`. */
@@ -131,5 +138,10 @@ export type DispatcherMessage =
   | { type: 'abort'; tasks: TaskRef[] }
   /** Give back up to `limit` unstarted tasks as `released`. */
   | { type: 'takeBack'; limit: number }
+  /**
+   * Somebody reads what this attempt prints: send the record's bytes `from` on, up to `FOLLOW_WINDOW_BYTES` of them, and what is
+   * printed during the next `forMs`. Repeated as long as somebody reads.
+   */
+  | ({ type: 'follow'; from: number; forMs: number } & TaskRef)
   /** Finish what is running, give back the rest, leave. */
   | { type: 'drain' };

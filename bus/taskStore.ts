@@ -39,6 +39,8 @@ export interface TaskStore {
   release(attempts: TaskRef[]): Promise<boolean[]>;
   /** queued | delayed | retrying | running -> cancelled. */
   cancel(taskIds: string[]): Promise<CancelVerdict[]>;
+  /** What a cancelled attempt had printed until it was stopped, as a record; false where it is not the attempt that was cancelled. */
+  keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean>;
   /** running -> queued | failed, for expired leases; nothing for one lease after nobody could renew: Redis was away, or nobody reaped. */
   reap(): Promise<Reaped>;
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { buildApp } from '../api/app.js';
+import { LiveOutput } from '../api/logs/liveOutput.js';
 import { SettledTasks } from '../api/settledTasks.js';
 import type { Config } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
@@ -12,14 +13,19 @@ import { StartError } from './startError.js';
 export function runApi(config: Config): Promise<void> {
   return runComponent('api', config, async (component) => {
     const stores = await component.openApiStores();
-    const control = await component.openControl(['tasks.settled']);
+    const control = await component.openControl(['tasks.settled', 'task.output']);
+    const live = new LiveOutput((request) => {
+      control.send('task.follow', { type: 'task.follow', ...request });
+    });
     const settled = new SettledTasks({ store: stores.store });
     control.listen((message) => {
       if (message.type === 'tasks.settled') settled.onSettled(message.tasks);
+      else if (message.type === 'task.output') live.onOutput(message);
     });
     const app = await buildApp({
       ...stores,
       settled,
+      live,
       announceQueued: (count) => {
         control.send('tasks.queued', { type: 'tasks.queued', count });
       },

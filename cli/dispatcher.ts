@@ -63,6 +63,7 @@ async function startDispatcher(
   const control = await component.openControl([
     'tasks.queued',
     'tasks.cancelled',
+    'task.follow',
     'worker.lost',
     'worker.drain',
     'component.heartbeat',

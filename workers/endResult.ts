@@ -1,8 +1,9 @@
 /** Who pays for the end of a process, and the result of a task whose process ended under it. */
+import { emptyResult } from '../bus/emptyResult.js';
 import type { Failure, TaskResult } from '../bus/messages.js';
-import { resultWithoutValue } from './poolTask.js';
 import { endWords, hasLostWire } from './processWords.js';
-import type { ProcessEnd, PythonProcess, SentTask } from './pythonProcess.js';
+import type { ProcessEnd, SentTask } from './processEvents.js';
+import type { PythonProcess } from './pythonProcess.js';
 
 /**
  * Only the task whose call was on is blamed; results before it that were on their way are lost, and those tasks run again. An
@@ -23,13 +24,18 @@ export function judgeEnd(process: PythonProcess, end: ProcessEnd): { blamed?: Se
 }
 
 /** A time limit is an answer, `failed`; a crash is not, `interrupted`. The run time is as this side saw it. */
-export function resultOfEnd(sent: SentTask, end: ProcessEnd, timedOut: boolean): TaskResult {
+export function resultOfEnd(
+  sent: SentTask,
+  end: ProcessEnd,
+  { timedOut, peakMemoryKib }: { timedOut: boolean; peakMemoryKib: number },
+): TaskResult {
   const { order } = sent.task;
   return {
-    ...resultWithoutValue(order, timedOut ? 'failed' : 'interrupted', timedOut ? timeout(order.timeoutMs) : crash(end)),
+    ...emptyResult(order, timedOut ? 'failed' : 'interrupted', timedOut ? timeout(order.timeoutMs) : crash(end)),
     startedAtMs: sent.sentAtMs,
     runTimeUs: (Date.now() - sent.sentAtMs) * 1_000,
-    output: Buffer.concat(sent.output),
+    peakMemoryKib,
+    output: sent.output?.record() ?? Buffer.alloc(0),
   };
 }
 
@@ -43,5 +49,6 @@ function crash(end: ProcessEnd): Failure {
     message: endWords(end),
     ...(end.signal === null ? {} : { signal: end.signal }),
     ...(end.exitCode === null ? {} : { exitCode: end.exitCode }),
+    ...(end.crashReport === undefined ? {} : { traceback: end.crashReport }),
   };
 }

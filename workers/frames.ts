@@ -27,8 +27,6 @@ const FLAG_OUTPUT_CUT = 2;
 /** A longer body than this is taken for corruption; Node's Buffer could not hold much more. */
 const LARGEST_BODY_BYTES = 0x7fff_ffff;
 
-export type OutputStream = 'stdout' | 'stderr';
-
 /** How a task's call ended, as the runtime measured it. */
 export interface Ended {
   sequence: number;
@@ -45,11 +43,11 @@ export interface Ended {
 /** What a runtime says. */
 export type RuntimeFrame =
   /** First frame: the process can execute. */
-  | { kind: 'ready'; pythonVersion: string; dillVersion: string; pid: number }
+  | { kind: 'ready'; pythonVersion: string; dillVersion: string; pid: number; sinks: number[] }
   | ({ kind: 'completed' } & Ended)
   | ({ kind: 'failed'; failure: Failure } & Ended)
-  /** A piece of what the task printed; precedes its end. */
-  | { kind: 'output'; sequence: number; stream: OutputStream; bytes: Buffer }
+  /** What the task printed, as entries of an output record; precedes its end. */
+  | { kind: 'output'; sequence: number; entries: Buffer }
   /** The task was revoked in time and has not been started. */
   | { kind: 'skipped'; sequence: number };
 
@@ -150,12 +148,13 @@ function decodeBody(kind: number, sequence: number, body: Buffer): RuntimeFrame 
       return { ...ended, kind: 'failed', failure, payload: ended.payload.subarray(metaEnd) };
     }
     case FRAME.output:
-      return { kind: 'output', sequence, stream: body[0] === 2 ? 'stderr' : 'stdout', bytes: body.subarray(1) };
+      return { kind: 'output', sequence, entries: body };
     case FRAME.skipped:
       return { kind: 'skipped', sequence };
     case FRAME.ready: {
-      const ready = parseJson(body) as { python_version: string; dill_version: string; pid: number };
-      return { kind: 'ready', pythonVersion: ready.python_version, dillVersion: ready.dill_version, pid: ready.pid };
+      const ready = parseJson(body) as { python_version: string; dill_version: string; pid: number; sinks: number[] };
+      const { pid, sinks } = ready;
+      return { kind: 'ready', pythonVersion: ready.python_version, dillVersion: ready.dill_version, pid, sinks };
     }
     default:
       throw new CorruptWireError(`a frame of unknown kind ${kind}`);

@@ -4,12 +4,17 @@
  * Timers exist only while there is something to watch: an idle pool costs nothing. Each process has at most one deadline,
  * that of its oldest unanswered task; one look-round serves all processes.
  */
-import type { PythonProcess, SentTask } from './pythonProcess.js';
+import type { SentTask } from './processEvents.js';
+import type { PythonProcess } from './pythonProcess.js';
 
 /** A process silent for so long gives the tasks behind its running one back. */
 const STALL_MS = 10;
 /** How often a long task's output, and results gathered before it, are asked for. */
 const POKE_MS = 1_000;
+/** The same while somebody reads its output. */
+const FOLLOWED_POKE_MS = 100;
+/** How long a task whose time is up may take to send what it has printed. */
+const LAST_POKE_MS = 10;
 
 export interface HeadWatchEvents {
   /** The task's time is up; it is the one that runs. */
@@ -41,7 +46,7 @@ export class HeadWatch {
     if (oldest === undefined) return;
     if (oldest.task.order.timeoutMs > 0 && deadline?.sent !== oldest)
       this.setDeadline(process, oldest, oldest.task.order.timeoutMs);
-    this.schedule(process.outstandingCount > 1 && !process.takenBack ? STALL_MS : POKE_MS);
+    this.schedule(periodMs(process));
   }
 
   forget(process: PythonProcess): void {
@@ -55,21 +60,22 @@ export class HeadWatch {
     for (const process of this.deadlines.keys()) this.forget(process);
   }
 
-  private setDeadline(process: PythonProcess, sent: SentTask, delayMs: number): void {
+  private setDeadline(process: PythonProcess, sent: SentTask, delayMs: number, isUp = false): void {
     // setTimeout takes no more than 31 bits.
-    const timer = setTimeout(() => this.expired(process, sent), Math.min(delayMs, 0x7fff_ffff));
+    const timer = setTimeout(() => this.expired(process, sent, isUp), Math.min(delayMs, 0x7fff_ffff));
     this.deadlines.set(process, { sent, timer });
   }
 
-  private expired(process: PythonProcess, sent: SentTask): void {
-    if (process.begun() === sent) {
+  private expired(process: PythonProcess, sent: SentTask, isUp: boolean): void {
+    const runs = process.begun() === sent;
+    if (runs && isUp) {
       this.forget(process);
       this.events.timedOut(process, sent);
       return;
     }
-    // It has ended, and its result waits behind the task that runs now; or the process has not come to it yet.
+    // If it does not run it has ended, and its result waits behind the task that does; or the process has not come to it yet.
     process.poke();
-    this.setDeadline(process, sent, STALL_MS);
+    this.setDeadline(process, sent, runs ? LAST_POKE_MS : STALL_MS, runs);
   }
 
   private schedule(delayMs: number): void {
@@ -89,10 +95,15 @@ export class HeadWatch {
       const silentMs = nowMs - process.lastProgressMs;
       const waiting = process.outstandingCount > 1 && !process.takenBack;
       if (waiting && silentMs >= STALL_MS) this.events.stalled(process);
-      else if (silentMs >= POKE_MS) process.poke();
-      const periodMs = process.outstandingCount > 1 && !process.takenBack ? STALL_MS : POKE_MS;
-      nextMs = Math.min(nextMs, silentMs < periodMs ? periodMs - silentMs : periodMs);
+      else if (silentMs >= periodMs(process)) process.poke();
+      const period = periodMs(process);
+      nextMs = Math.min(nextMs, silentMs < period ? period - silentMs : period);
     }
     if (nextMs !== Infinity) this.schedule(nextMs);
   }
+}
+
+function periodMs(process: PythonProcess): number {
+  if (process.outstandingCount > 1 && !process.takenBack) return STALL_MS;
+  return process.oldest()?.task.followed === true ? FOLLOWED_POKE_MS : POKE_MS;
 }

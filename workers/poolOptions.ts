@@ -1,7 +1,5 @@
 /** What a pool is made with, and what it tells of its processes. */
-import type { TaskRef } from '../bus/messages.js';
-import type { OutputStream } from './frames.js';
-import type { EndReason } from './pythonProcess.js';
+import type { EndReason } from './processEvents.js';
 
 export type ProcessEvent =
   | { type: 'spawned'; pid: number | undefined }
@@ -26,13 +24,11 @@ export interface PythonPoolOptions {
   cwd?: string;
   /** What functions see of the environment, but for credentials. Default: this process's. */
   environment?: NodeJS.ProcessEnv;
-  /** Output kept per task. Default 1 MiB. */
+  /** Output kept per task, the 13 bytes that each line costs besides its text included. Default 1 MiB. */
   maxOutputBytes?: number;
   /** Largest pickled result. Default 64 MiB. */
   maxResultBytes?: number;
   /** Address space of a process, beyond which a function gets MemoryError. Default 0: no limit. */
   maxMemoryBytes?: number;
   onProcessEvent?: (event: ProcessEvent) => void;
-  /** What running tasks print, as it comes. The whole is in each result besides. */
-  onOutput?: (task: TaskRef, stream: OutputStream, bytes: Buffer) => void;
 }

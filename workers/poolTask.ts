@@ -1,5 +1,5 @@
 /** One order inside the pool, and the queue of those not sent to a process. */
-import type { Failure, TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
+import type { TaskOrder, TaskRef } from '../bus/messages.js';
 
 export interface PoolTask {
   readonly order: TaskOrder;
@@ -9,26 +9,12 @@ export interface PoolTask {
   dropped: boolean;
   /** It may have spoilt its process, so it shares the next one with no other task. */
   alone: boolean;
+  /** Somebody reads what it prints while it runs. */
+  followed: boolean;
 }
 
 export function taskKey(task: TaskRef): string {
   return `${task.taskId} ${task.fence}`;
-}
-
-/** A result that the pool makes itself, since the process cannot. */
-export function resultWithoutValue(order: TaskRef, outcome: TaskResult['outcome'], failure?: Failure): TaskResult {
-  return {
-    taskId: order.taskId,
-    fence: order.fence,
-    outcome,
-    payload: Buffer.alloc(0),
-    ...(failure === undefined ? {} : { failure }),
-    startedAtMs: 0,
-    runTimeUs: 0,
-    peakMemoryKib: 0,
-    output: Buffer.alloc(0),
-    outputTruncated: false,
-  };
 }
 
 /** First in, first out; what comes back from a process goes to the front again. Dropped tasks are passed over. */

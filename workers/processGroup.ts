@@ -1,11 +1,35 @@
 /** Ends a process with everything below it. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * Processes below `pid`, also those that left its group by `setsid`; empty where /proc does not tell. To be asked while `pid`
- * lives: afterwards its children belong to another parent.
+ * A process and all that comes from it, also what left its group by `setsid`. What has been seen below it is remembered, since its
+ * children belong to another parent once it is gone; a number that another process has taken over meanwhile is left alone.
+ * Where /proc does not tell, it is the group alone.
  */
-export function descendants(pid: number): number[] {
+export class ProcessTree {
+  /** Start time of each process seen below, by its number. */
+  private readonly seen = new Map<number, string>();
+
+  /** @param rootPid leader of its own group */
+  constructor(private readonly rootPid: number) {}
+
+  /** Signals the group and what is below, now or before. What is gone is no error. */
+  signal(signal: NodeJS.Signals): void {
+    for (const pid of descendants(this.rootPid)) this.seen.set(pid, startTime(pid));
+    kill(-this.rootPid, signal);
+    for (const [pid, startedAt] of this.seen) if (startTime(pid) === startedAt) kill(pid, signal);
+  }
+}
+
+function kill(target: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(target, signal);
+  } catch {
+    // It has ended, which is what was wanted.
+  }
+}
+
+function descendants(pid: number): number[] {
   const found: number[] = [];
   const pending = [pid];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
@@ -17,24 +41,36 @@ export function descendants(pid: number): number[] {
   return found;
 }
 
+/** Linux keeps the children of each thread apart. */
 function children(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-      .split(' ')
-      .map(Number)
-      .filter((child) => child > 1);
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+        .split(' ')
+        .map(Number)
+        .filter((child) => child > 1),
+    );
   } catch {
     return [];
   }
 }
 
-/** Signals a process group, and the given processes besides. Those that are gone are no error. */
-export function signalGroup(groupId: number, signal: NodeJS.Signals, others: number[] = []): void {
-  for (const target of [-groupId, ...others]) {
-    try {
-      process.kill(target, signal);
-    } catch {
-      // It has ended, which is what was wanted.
-    }
+/** In ticks since the machine started; empty for a process that is gone. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, in brackets, may hold anything; the start time is the 20th field after it.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** The most memory that a live process has had at once, KiB; 0 where /proc does not tell. */
+export function peakMemoryKib(pid: number): number {
+  try {
+    return Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
   }
 }

@@ -8,7 +8,7 @@ import type { PythonPoolOptions } from './poolOptions.js';
 const WITHHELD_PREFIXES = ['REDIS', 'NATS', 'NODE_'];
 /** With it, `python -m` would not find the runtime in its starting folder. */
 const WITHHELD = ['PYTHONSAFEPATH', 'DISPATCHER_URL'];
-const DEFAULT_MAX_OUTPUT_BYTES = 1 << 20;
+export const DEFAULT_MAX_OUTPUT_BYTES = 1 << 20;
 const DEFAULT_MAX_RESULT_BYTES = 64 << 20;
 
 /** The folder that holds the package `mpcsfaas`, found from the compiled files as well as from the sources. */

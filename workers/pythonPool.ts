@@ -9,23 +9,29 @@
  * sent ahead must be fetched back when the one before it turns out long (headWatch.ts), and after a crash the shared page
  * tells which task had begun.
  */
+import { emptyResult } from '../bus/emptyResult.js';
 import type { TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
 import type { PoolLoad, ProcessPool, RuntimeInfo } from '../actors/processPool.js';
 import { judgeEnd, resultOfEnd } from './endResult.js';
 import { HeadWatch } from './headWatch.js';
 import type { PythonPoolOptions } from './poolOptions.js';
-import { resultWithoutValue, TaskQueue, taskKey, type PoolTask } from './poolTask.js';
-import { runtimeEnvironment, runtimeFolder } from './pythonEnvironment.js';
+import { TaskQueue, taskKey, type PoolTask } from './poolTask.js';
+import { DEFAULT_MAX_OUTPUT_BYTES, runtimeEnvironment, runtimeFolder } from './pythonEnvironment.js';
 import { ProcessSlots } from './processSlots.js';
-import type { Finished, Launch, ProcessEnd, PythonProcess, SentTask } from './pythonProcess.js';
+import type { Finished, Launch, ProcessEnd, SentTask } from './processEvents.js';
+import type { PythonProcess } from './pythonProcess.js';
 import { chooseSlot, nextMean, SHORT_FUNCTION_US } from './slotChoice.js';
 
 /** How soon stopping a task that is just changing hands is tried again. */
 const STOP_AGAIN_MS = 10;
+/** How often, until it is stopped though results of tasks before it are lost with it, and those run again. */
+const MAX_STOP_TRIES = 20;
 
 export class PythonPool implements ProcessPool {
   readonly slots: number;
   onResults: (results: TaskResult[]) => void = () => undefined;
+  onPrinted: (task: TaskRef) => void = () => undefined;
+  onAborted: (task: TaskRef, output: Buffer) => void = () => undefined;
   private readonly functions = new Map<string, Buffer>();
   /** Mean run time per function, us. */
   private readonly means = new Map<string, number>();
@@ -44,6 +50,7 @@ export class PythonPool implements ProcessPool {
       python: options.python,
       runtimeFolder: runtimeFolder(),
       environment: runtimeEnvironment(options),
+      maxOutputBytes: options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
     };
     this.processes = new ProcessSlots(this.launch, options, {
       ready: () => {
@@ -58,7 +65,9 @@ export class PythonPool implements ProcessPool {
       outOfProcesses: () => {
         this.releaseQueued();
       },
-      ...(options.onOutput === undefined ? {} : { printed: options.onOutput }),
+      printed: ({ task }) => {
+        this.onPrinted(task.order);
+      },
     });
     this.watch = new HeadWatch(() => this.processes.live, {
       timedOut: (process, sent) => {
@@ -95,14 +104,14 @@ export class PythonPool implements ProcessPool {
       if (this.tasks.has(key)) continue;
       if (!this.functions.has(order.functionId)) {
         unknown.push(
-          resultWithoutValue(order, 'interrupted', {
+          emptyResult(order, 'interrupted', {
             type: 'WorkerFailure',
             message: `the worker lacks function ${order.functionId}`,
           }),
         );
         continue;
       }
-      const task: PoolTask = { order, arrival: this.arrivals++, dropped: false, alone: false };
+      const task: PoolTask = { order, arrival: this.arrivals++, dropped: false, alone: false, followed: false };
       this.tasks.set(key, task);
       this.queue.push(task);
     }
@@ -126,16 +135,35 @@ export class PythonPool implements ProcessPool {
   }
 
   /** Stops a dropped task that was sent. There are moments when it has not begun and cannot be revoked: then again soon. */
-  private stopSent(process: PythonProcess, sent: SentTask): void {
-    if (process.begun() !== sent) this.putBack(process.revoke(sent.sequence));
-    if (process.begun() === sent) {
-      this.endProcess(process, 'aborted');
-      return;
-    }
+  private stopSent(process: PythonProcess, sent: SentTask, tries = 0): void {
     if (process.state !== 'ready' || !process.outstanding.has(sent.sequence)) return;
-    // Either it has ended, and its result waits behind a long task, or it is just about to begin.
+    if (process.begun() !== sent) this.putBack(process.revoke(sent.sequence));
+    if (process.begun() === sent && (process.oldest() === sent || tries >= MAX_STOP_TRIES)) {
+      if (this.endProcess(process, sent, 'aborted')) return;
+    }
+    // It has ended, and its result waits behind a long task; or it is just about to begin; or results before it are yet to come.
     process.poke();
-    setTimeout(() => this.stopSent(process, sent), STOP_AGAIN_MS).unref();
+    setTimeout(() => {
+      this.stopSent(process, sent, tries + 1);
+      this.dispatch();
+    }, STOP_AGAIN_MS).unref();
+  }
+
+  follow(ref: TaskRef, followed: boolean): void {
+    const task = this.tasks.get(taskKey(ref));
+    if (task === undefined || task.followed === followed) return;
+    task.followed = followed;
+    const holder = followed ? this.holderOf(task) : undefined;
+    if (holder === undefined) return;
+    holder.process.poke();
+    this.watch.update(holder.process);
+  }
+
+  printed(ref: TaskRef, from: number, limit: number): { bytes: Buffer; length: number } | undefined {
+    const task = this.tasks.get(taskKey(ref));
+    if (task === undefined) return undefined;
+    const output = this.holderOf(task)?.sent.output;
+    return { bytes: output?.slice(from, limit) ?? Buffer.alloc(0), length: output?.length ?? 0 };
   }
 
   takeBack(limit: number): TaskOrder[] {
@@ -208,19 +236,24 @@ export class PythonPool implements ProcessPool {
   }
 
   private timedOut(process: PythonProcess, sent: SentTask): void {
-    sent.task.dropped = true;
-    this.timedOutTasks.set(process, sent);
-    this.endProcess(process, 'timeout');
+    if (this.endProcess(process, sent, 'timeout')) {
+      sent.task.dropped = true;
+      this.timedOutTasks.set(process, sent);
+    }
     this.dispatch();
   }
 
-  /** Ends a process because of the task it runs; what waits behind that one runs elsewhere, from now on where possible. */
-  private endProcess(process: PythonProcess, reason: 'timeout' | 'aborted'): void {
-    const begun = process.begun();
-    if (begun !== undefined && process.outstandingCount > 1) this.putBack(process.revoke(begun.sequence + 1));
+  /**
+   * Ends a process because of the task it runs. What waits behind that one runs elsewhere, from now on where possible; and nothing
+   * of it can begin any more before the process is ended. False when the task has come to its own end meanwhile.
+   */
+  private endProcess(process: PythonProcess, sent: SentTask, reason: 'timeout' | 'aborted'): boolean {
+    if (process.outstandingCount > 1) this.putBack(process.revoke(sent.sequence + 1));
+    if (process.begun() !== sent) return false;
     this.watch.forget(process);
     process.end(reason);
     this.processes.giveUp(process);
+    return true;
   }
 
   private progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void {
@@ -266,7 +299,11 @@ export class PythonPool implements ProcessPool {
     // An aborted one is known no more.
     if (blamed !== undefined && this.tasks.delete(taskKey(blamed.task.order))) {
       blamed.task.dropped = true;
-      results.push(resultOfEnd(blamed, end, timedOut !== undefined));
+      const { peakMemoryKib } = process;
+      results.push(resultOfEnd(blamed, end, { timedOut: timedOut !== undefined, peakMemoryKib }));
+    }
+    for (const { task, output } of process.outstanding.values()) {
+      if (task !== blamed?.task && task.dropped && output !== undefined) this.onAborted(task.order, output.record());
     }
     for (const { task } of suspects) task.alone = true;
     this.putBack([...process.outstanding.values()].map(({ task }) => task));
@@ -279,7 +316,7 @@ export class PythonPool implements ProcessPool {
     const released: TaskResult[] = [];
     for (let task = this.queue.shift(); task !== undefined; task = this.queue.shift()) {
       this.tasks.delete(taskKey(task.order));
-      released.push(resultWithoutValue(task.order, 'released'));
+      released.push(emptyResult(task.order, 'released'));
     }
     if (released.length > 0) this.onResults(released);
   }

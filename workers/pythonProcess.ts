@@ -11,20 +11,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TaskOrder, TaskResult } from '../bus/messages.js';
-import type { RuntimeInfo } from '../actors/processPool.js';
-import {
-  CorruptWireError,
-  FrameDecoder,
-  taskFrame,
-  writePieces,
-  type Ended,
-  type OutputStream,
-  type RuntimeFrame,
-} from './frames.js';
+import type { TaskResult } from '../bus/messages.js';
+import { CorruptWireError, FrameDecoder, taskFrame, writePieces, type Ended, type RuntimeFrame } from './frames.js';
+import { LastWords } from './lastWords.js';
 import { LoadedFunctions } from './loadedFunctions.js';
 import type { PoolTask } from './poolTask.js';
-import { descendants, signalGroup } from './processGroup.js';
+import { PrintedOutput } from './printedOutput.js';
+import { peakMemoryKib, ProcessTree } from './processGroup.js';
+import type { EndReason, Finished, Launch, ProcessEnd, ProcessEvents, SentTask } from './processEvents.js';
 import { SharedPage } from './sharedPage.js';
 import type { Slot } from './slotChoice.js';
 
@@ -37,48 +31,7 @@ const CLOSED_WIRE_GRACE_MS = 50;
 const STDERR_LIMIT_CHARS = 8_192;
 /** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */
 const LAST_SEQUENCE = 0xf000_0000;
-
-/** Why a process was ended, or `itself` where the pool did not ask for it. */
-export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
-
-export interface ProcessEnd {
-  reason: EndReason;
-  exitCode: number | null;
-  signal: NodeJS.Signals | null;
-  /** What it wrote before it was ready, bounded. */
-  stderr: string;
-  /** Spawning itself failed. */
-  error?: Error;
-}
-
-/** A task in a process. */
-export interface SentTask {
-  readonly task: PoolTask;
-  readonly sequence: number;
-  readonly expectedUs: number;
-  /** Wall clock, for a task of which no measurement comes. */
-  readonly sentAtMs: number;
-  output: Buffer[];
-}
-
-export interface Finished {
-  sent: SentTask;
-  result: TaskResult;
-}
-
-export interface ProcessEvents {
-  ready(process: PythonProcess, info: RuntimeInfo): void;
-  /** One read's worth of answers, in order. */
-  progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void;
-  printed?(task: TaskOrder, stream: OutputStream, bytes: Buffer): void;
-  ended(process: PythonProcess, end: ProcessEnd): void;
-}
-
-export interface Launch {
-  python: string;
-  runtimeFolder: string;
-  environment: NodeJS.ProcessEnv;
-}
+const NOTHING = Buffer.alloc(0);
 
 export class PythonProcess implements Slot {
   state: 'starting' | 'ready' | 'ending' | 'ended' = 'starting';
@@ -100,11 +53,15 @@ export class PythonProcess implements Slot {
   private unsent: Buffer[] = [];
   private sequence = 0;
   private readonly functions = new LoadedFunctions(this.token);
+  private readonly lastWords = new LastWords();
   private stderr = '';
+  private tree: ProcessTree | undefined;
   private killTimer: NodeJS.Timeout | undefined;
+  /** Of the process so far, as far as it was looked at. */
+  peakMemoryKib = 0;
 
   constructor(
-    launch: Launch,
+    private readonly launch: Launch,
     private readonly events: ProcessEvents,
   ) {
     this.child = spawn(launch.python, ['-m', 'mpcsfaas.runtime', String(this.token), String(process.pid)], {
@@ -114,6 +71,7 @@ export class PythonProcess implements Slot {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', this.page.fd],
     });
+    if (this.child.pid !== undefined) this.tree = new ProcessTree(this.child.pid);
     const [, , , input, output] = this.child.stdio;
     this.input = input as Socket;
     this.listen(output as Socket);
@@ -164,7 +122,7 @@ export class PythonProcess implements Slot {
     const sequence = ++this.sequence;
     const index = this.functions.index(functionId, body, this.unsent);
     this.unsent.push(...taskFrame(this.token, sequence, index, task.order.arguments));
-    this.outstanding.set(sequence, { task, sequence, expectedUs, sentAtMs: Date.now(), output: [] });
+    this.outstanding.set(sequence, { task, sequence, expectedUs, sentAtMs: Date.now() });
     this.outstandingBytes += task.order.arguments.length;
     this.backlogUs += expectedUs;
   }
@@ -195,7 +153,13 @@ export class PythonProcess implements Slot {
 
   /** Asks it to send what it has finished or printed, for it may be busy with a long task. */
   poke(): void {
-    if (this.state === 'ready') this.child.kill('SIGURG');
+    if (this.state !== 'ready') return;
+    this.measureMemory();
+    this.child.kill('SIGURG');
+  }
+
+  private measureMemory(): void {
+    if (this.pid !== undefined) this.peakMemoryKib = Math.max(this.peakMemoryKib, peakMemoryKib(this.pid));
   }
 
   /** TERM to the group, after `graceMs` KILL. */
@@ -206,14 +170,10 @@ export class PythonProcess implements Slot {
       this.reason = reason;
     }
     clearTimeout(this.killTimer);
-    if (this.pid === undefined || this.hasExited()) return;
-    const below = descendants(this.pid);
-    if (graceMs <= 0) {
-      signalGroup(this.pid, 'SIGKILL', below);
-      return;
-    }
-    signalGroup(this.pid, 'SIGTERM', below);
-    this.killTimer = setTimeout(() => this.end(reason, 0), graceMs);
+    if (this.hasExited()) return;
+    this.measureMemory();
+    this.tree?.signal(graceMs <= 0 ? 'SIGKILL' : 'SIGTERM');
+    if (graceMs > 0) this.killTimer = setTimeout(() => this.end(reason, 0), graceMs);
   }
 
   private hasExited(): boolean {
@@ -245,7 +205,7 @@ export class PythonProcess implements Slot {
       if (this.pid === undefined) this.finish({ exitCode: null, signal: null, error });
     });
     this.child.once('exit', (exitCode, signal) => {
-      if (this.pid !== undefined) signalGroup(this.pid, 'SIGKILL');
+      this.tree?.signal('SIGKILL');
       const done = (): void => {
         clearTimeout(timer);
         this.finish({ exitCode, signal });
@@ -260,9 +220,25 @@ export class PythonProcess implements Slot {
     if (this.state === 'ended') return;
     this.state = 'ended';
     clearTimeout(this.killTimer);
+    const crashReport = this.hearLastWords();
     this.page.close();
     for (const stream of this.child.stdio) stream?.destroy();
-    this.events.ended(this, { ...end, reason: this.reason, stderr: this.stderr.trim() });
+    const report = crashReport === undefined ? {} : { crashReport };
+    this.events.ended(this, { ...end, reason: this.reason, stderr: this.stderr.trim(), ...report });
+  }
+
+  /** What it wrote last, past the runtime, belongs to the task that it ran. */
+  private hearLastWords(): string | undefined {
+    const sent = this.begun();
+    if (sent !== undefined) {
+      const limit = this.launch.maxOutputBytes - (sent.output?.length ?? 0);
+      const { entries, crashReport } = this.lastWords.read(this.page.drained(), Math.max(0, limit), Date.now());
+      if (entries.length > 0) (sent.output ??= new PrintedOutput(sent.task.order.fence)).append(entries);
+      this.lastWords.close();
+      return crashReport;
+    }
+    this.lastWords.close();
+    return undefined;
   }
 
   private received(chunk: Buffer): void {
@@ -292,8 +268,8 @@ export class PythonProcess implements Slot {
       case 'output': {
         const sent = this.outstanding.get(frame.sequence);
         if (sent === undefined) return;
-        sent.output.push(frame.bytes);
-        this.events.printed?.(sent.task.order, frame.stream, frame.bytes);
+        (sent.output ??= new PrintedOutput(sent.task.order.fence)).append(frame.entries);
+        if (sent.task.followed) this.events.printed(sent);
         return;
       }
       case 'skipped': {
@@ -306,6 +282,7 @@ export class PythonProcess implements Slot {
       case 'ready':
         if (this.state === 'starting') this.state = 'ready';
         this.wasReady = true;
+        if (this.pid !== undefined) this.lastWords.open(this.pid, frame.sinks);
         this.events.ready(this, { pythonVersion: frame.pythonVersion, dillVersion: frame.dillVersion });
         return;
       default:
@@ -321,7 +298,7 @@ export class PythonProcess implements Slot {
     if (frame.recycle && this.state === 'ready') this.end('recycled');
     const { taskId, fence } = sent.task.order;
     const { payload, startedAtMs, runTimeUs, peakMemoryKib, outputTruncated } = frame;
-    const output = Buffer.concat(sent.output);
+    const output = sent.output?.record() ?? NOTHING;
     finished.push({
       sent,
       result: { taskId, fence, ...how, payload, startedAtMs, runTimeUs, peakMemoryKib, output, outputTruncated },

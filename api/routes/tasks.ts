@@ -9,12 +9,11 @@ import { TaskStory, taskStory } from '../taskStory.js';
 /** Most tasks of one request to cancel: one script of the store. */
 const MAX_CANCEL_TASKS = 1_000;
 
-/** One task beyond the course: its story, its end before time, what it printed. */
+/** One task beyond the course: its story, its end before time. */
 export function taskRoutes(app: Api, services: ApiServices): void {
   storyRoute(app, services);
   cancelRoute(app, services);
   cancelManyRoute(app, services);
-  outputRoute(app, services);
 }
 
 function storyRoute(app: Api, { store }: ApiServices): void {
@@ -99,33 +98,6 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
       const cancelled = verdicts.filter((verdict) => verdict.cancelled).length;
       const unknown = verdicts.filter((verdict) => !verdict.cancelled && verdict.reason !== 'terminal').length;
       return { cancelled, ended_before: verdicts.length - cancelled - unknown, unknown };
-    },
-  );
-}
-
-function outputRoute(app: Api, { store }: ApiServices): void {
-  app.get(
-    '/tasks/:task_id/logs',
-    {
-      schema: {
-        operationId: 'getTaskLogs',
-        tags: ['tasks'],
-        summary: 'What a task printed',
-        description:
-          'Its stdout and stderr, bounded; `output_truncated` of GET /tasks/{task_id} tells whether some is missing.',
-        params: TaskParams,
-        response: {
-          200: { description: 'The text', content: { 'text/plain': { schema: Type.String() } } },
-          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE'),
-        },
-      },
-    },
-    async ({ params }, reply) => {
-      const output = await store.readOutput(params.task_id.toLowerCase());
-      if (!output) return throwUnknown(params.task_id);
-      // Anything may have been printed: browsers shall not take it for a page.
-      reply.header('x-content-type-options', 'nosniff').type('text/plain; charset=utf-8');
-      return output.toString('utf8');
     },
   );
 }

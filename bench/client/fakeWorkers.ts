@@ -22,6 +22,8 @@ const NONE = Buffer.from('80044e2e', 'hex');
 class InstantPool implements ProcessPool {
   readonly slots = SLOTS;
   onResults: (results: TaskResult[]) => void = () => undefined;
+  onPrinted = () => undefined;
+  onAborted = () => undefined;
   private readonly functions = new Set<string>();
 
   async start() {
@@ -52,6 +54,14 @@ class InstantPool implements ProcessPool {
 
   takeBack(): TaskOrder[] {
     return [];
+  }
+
+  follow(): void {
+    // Nothing is printed.
+  }
+
+  printed() {
+    return undefined;
   }
 
   load() {

@@ -44,6 +44,7 @@ const scripts = {
   renew: new Script<number[]>('renew'),
   settle: new Script<Buffer[]>('settle', 'story', 'ending'),
   release: new Script<number[]>('release', 'story'),
+  keepOutput: new Script<number>('keepOutput'),
   cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel', 'ending'),
   reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending'),
 };
@@ -234,6 +235,15 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
         }
         return { cancelled: true, from: String(state) as TaskState, fence: String(fence) };
       });
+    });
+  }
+
+  async keepOutput({ taskId, fence, output }: TaskRef & { output: Buffer }): Promise<boolean> {
+    return guarded(async () => {
+      const shard = this.shards.of(taskId);
+      const keys = [shard.taskPrefix + taskId, shard.outputPrefix + taskId];
+      const args = [...keys, fence, output, readRecord(output).truncated ? '1' : ''];
+      return (await scripts.keepOutput.run(this.redis, [shard.leases], args)) === 1;
     });
   }
 

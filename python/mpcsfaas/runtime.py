@@ -29,6 +29,7 @@ def main() -> None:
     page = bootstrap.open_page()
     settings = bootstrap.take_settings()
     bootstrap.set_import_path(settings)
+    bootstrap.write_c_output_at_once()
     bootstrap.limit_memory(settings.max_memory_bytes)
     try:
         Runtime(channel, page, settings).serve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -96,6 +97,15 @@ def die_with_parent(parent_pid: int) -> None:
 def _prctl(option: int, value: int) -> None:
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def write_c_output_at_once() -> None:
+    """Take the buffer from C's `stdout`: what a library prints must not come out during a later task."""
+    libc = ctypes.CDLL(None)
+    unbuffered = 2
+    # Where the C library calls it otherwise, its output is only late.
+    with contextlib.suppress(ValueError, AttributeError):
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, unbuffered, ctypes.c_size_t(0))
 
 
 def die_with_runtime() -> None:

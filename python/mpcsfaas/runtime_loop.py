@@ -8,6 +8,8 @@ been short lately.
 
 from __future__ import annotations
 
+import _thread
+import faulthandler
 import gc
 import importlib
 import json
@@ -63,7 +65,7 @@ class Runtime:
         self._page = page
         self._max_result_bytes = settings.max_result_bytes
         self._functions: dict[int, Function] = {}
-        self._output = TaskOutput(channel, settings.max_output_bytes, bootstrap.high_fd())
+        self._output = TaskOutput(channel, page, settings.max_output_bytes, bootstrap.high_fd())
         self._main = pickling.clean_main()
         pickling.enter_main(self._main)
         self._pid = os.getpid()
@@ -72,6 +74,8 @@ class Runtime:
         signal.signal(POKE, self._poked)
         signal.siginterrupt(POKE, False)
         os.register_at_fork(after_in_child=self._in_child)
+        # A crash in C code then says on descriptor 2 where in Python it happened.
+        faulthandler.enable(2, all_threads=False)
         # After the handler above, so that it counts as part of the process as it should be.
         self._hygiene = Hygiene()
         gc.collect()
@@ -115,6 +119,7 @@ class Runtime:
             "python_version": ".".join(str(part) for part in sys.version_info[:3]),
             "dill_version": dill.__version__,
             "pid": self._pid,
+            "sinks": self._output.sink_fds,
         }
         self._channel.append(
             protocol.frame(self._channel.token, protocol.READY, 0, json.dumps(ready).encode())
@@ -168,6 +173,8 @@ class Runtime:
         if output.dirty and output.finish():
             flags |= protocol.FLAG_OUTPUT_CUT
         output.sequence = 0
+        if _thread._count() or output.strangers:
+            output.note_strangers()
         if run_s > SHORT_S:
             function.caution = CAUTION
         elif function.caution:
@@ -267,7 +274,7 @@ class Runtime:
         """Send what waits behind the running task."""
         if self._channel.closed:
             return
-        self._output.collect()
+        self._output.tell()
         self._channel.flush()
 
     def _in_child(self) -> None:

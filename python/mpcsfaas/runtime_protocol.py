@@ -11,10 +11,11 @@ A frame is a little-endian header and a body. Descriptor 3 carries frames to the
       TASK       body: u32 function index | pickle of (args, kwargs)
       FORGET     body: empty
     runtime -> pool
-      READY      body: JSON {python_version, dill_version, pid}; sequence 0
+      READY      body: JSON {python_version, dill_version, pid, sinks}; sequence 0. Sinks: descriptors of the files behind
+                 1 and 2
       COMPLETED  body: ended | pickle of the value
       FAILED     body: ended | u32 length of meta | meta, JSON of `Failure` in bus/messages.ts | pickle of the exception
-      OUTPUT     body: u8 stream (1 stdout, 2 stderr) | bytes; comes before the end of its task
+      OUTPUT     body: entries of an output record, see bus/outputRecord.ts; comes before the end of its task
       SKIPPED    body: empty; the task lay in the revoked range and has not been started
 
     ended    f64 started at, ms since the epoch | u32 run time, us | u32 peak memory, KiB | u8 flags
@@ -26,6 +27,8 @@ The shared page, u32 words in native (little-endian) order:
     words 1, 2 written by the pool: tasks with word1 <= sequence < word2 are revoked. The runtime writes word 0 first and
                reads these afterwards; the pool writes these first and reads word 0 afterwards. So of a task above word 0
                the pool knows at once that it will not start; of the one in word 0 it waits to hear.
+    words 3, 4 written by the runtime: how many bytes of the files behind 1 and 2 it has taken out and sent. The rest is
+               what the pool finds there when the process has died.
 
 Golden frames of both directions are in specs/workers/fixtures/frames.json, which the tests of both languages read.
 """
@@ -49,14 +52,18 @@ FLAG_OUTPUT_CUT: Final = 2
 
 STDOUT: Final = 1
 STDERR: Final = 2
+CUT: Final = 3
 
 PAGE_CURRENT: Final = 0
 PAGE_REVOKED_FROM: Final = 1
 PAGE_REVOKED_TO: Final = 2
+PAGE_DRAINED: Final = 3
 
 HEADER: Final = struct.Struct("<IIBI")
 WORD: Final = struct.Struct("<I")
 ENDED: Final = struct.Struct("<dIIB")
+# Kind or stream, ms since the epoch, length of what follows.
+ENTRY: Final = struct.Struct("<BdI")
 # Header and `ended` in one call: the hot path packs one of these per task.
 ENDED_FRAME: Final = struct.Struct("<IIBIdIIB")
 

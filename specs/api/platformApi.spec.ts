@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
 import { type ApiFixture, PAYLOAD, PICKLE, startApi, UNKNOWN_ID } from './support/apiFixture.js';
 
 interface Story extends Record<string, unknown> {
@@ -181,16 +182,24 @@ describe('the platform API', () => {
 
   it('GET /tasks/{id}/logs answers what a task printed, as text that browsers do not run', async () => {
     const taskId = await api.submit();
-    expect((await api.get(`/tasks/${taskId}/logs`)).text).to.equal('');
+    expect((await api.get(`/tasks/${taskId}/logs?format=text`)).text).to.equal('');
     const [task] = await api.claim();
     const printed = '<script>alert(1)</script>\nünïcode\n';
-    await api.settle(task!, { output: Buffer.from(printed), outputTruncated: true });
-    const { status, text, headers } = await api.get(`/tasks/${taskId}/logs`);
+    const piece = { atMs: 1_700_000_000_000, stream: 'stdout', bytes: Buffer.from(printed) } as const;
+    const output = Buffer.concat([recordHead(1), recordEntry(piece), cutEntry(1_700_000_000_001)]);
+    await api.settle(task!, { output, outputTruncated: true });
+    const { status, text, headers } = await api.get(`/tasks/${taskId}/logs?format=text`);
     expect(status).to.equal(200);
     expect(text).to.equal(printed);
     expect(headers).to.include({ 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' });
     expect((await api.get(`/tasks/${taskId}`)).body['output_truncated']).to.be.true;
     expect((await api.get(`/tasks/${UNKNOWN_ID}/logs`)).status).to.equal(404);
+    const at = '2023-11-14T22:13:20.000Z';
+    expect((await api.get(`/tasks/${taskId}/logs`)).body).to.deep.equal({
+      ...{ task_id: taskId, status: 'COMPLETED', attempt: 1, truncated: true },
+      lines: ['<script>alert(1)</script>', 'ünïcode'].map((line) => ({ at, stream: 'stdout', text: line })),
+    });
+    expect((await api.get(`/tasks/${taskId}/logs?format=xml`)).status).to.equal(422);
   });
 
   it('GET /functions/{id} tells what is known of a function', async () => {

@@ -78,6 +78,10 @@ export class SimulatedStore implements TaskStore {
     return this.call('release', (store) => store.release(attempts));
   }
 
+  keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean> {
+    return this.call('keepOutput', (store) => store.keepOutput(printed));
+  }
+
   cancel(taskIds: string[]): Promise<CancelVerdict[]> {
     return this.call('cancel', (store) => store.cancel(taskIds));
   }

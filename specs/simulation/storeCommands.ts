@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Failure } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
+import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
 import type { RetryPolicy, Settlement } from '../../bus/taskStore.js';
 import { type AttemptPair, delayMs, type Span, type StorePair } from './storePair.js';
 
@@ -116,6 +117,12 @@ const renew = renewed.map(({ attempts, lease, adopter }) =>
   }),
 );
 
+const wholeRecord = Buffer.concat([
+  recordHead(1),
+  recordEntry({ atMs: 1_000, stream: 'stderr', bytes: Buffer.from('stopping\n') }),
+]);
+const cutRecord = Buffer.concat([wholeRecord, cutEntry(1_001)]);
+
 const settle = fc
   .array(
     fc.record({
@@ -176,6 +183,16 @@ const cancel = fc.array(pick, { minLength: 1, maxLength: 2 }).map((tasks) =>
   }),
 );
 
+const keepOutput = fc.record({ attempt: pick, output: fc.constantFrom(wholeRecord, cutRecord) }).map((kept) =>
+  command({ keepOutput: kept }, async (pair) => {
+    const [attempt] = attemptsOf(pair, [kept.attempt]);
+    const [real, model] = await pair.both('lasting', (store, side) =>
+      store.keepOutput({ ...attempt![side], output: kept.output }),
+    );
+    expect(model).to.equal(real);
+  }),
+);
+
 const reap = fc.record({ lease: span, enforced: fc.boolean() }).map(({ lease, enforced }) =>
   command({ reap: lease, enforced }, async (pair) => {
     if (enforced) await pair.enforceLeases();
@@ -204,6 +221,8 @@ export const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   settle,
   release,
   cancel,
+  cancel,
+  keepOutput,
   reap,
   restart,
   depth,

@@ -17,6 +17,8 @@ const RESTART_MS = [50, 500] as const;
 /** A process pool of virtual time: each order runs for as long, and ends the way, its arguments say. */
 export class VirtualPool implements ProcessPool {
   onResults: (results: TaskResult[]) => void = () => undefined;
+  onPrinted: (task: TaskRef) => void = () => undefined;
+  onAborted: (task: TaskRef, output: Buffer) => void = () => undefined;
   /** Attempts whose functions are being called, and what ends them. */
   private readonly running = new Map<string, { order: TaskOrder; timer: unknown }>();
   private readonly queue: TaskOrder[] = [];
@@ -79,6 +81,14 @@ export class VirtualPool implements ProcessPool {
 
   takeBack(limit: number): TaskOrder[] {
     return this.queue.splice(Math.max(0, this.queue.length - limit)).reverse();
+  }
+
+  follow(): void {
+    // Nothing is printed in the simulation.
+  }
+
+  printed(): undefined {
+    return undefined;
   }
 
   load(): PoolLoad {

@@ -85,6 +85,7 @@ describe('a store that cannot be reached', () => {
       (store) => store.settle([settlement(ref)]),
       (store) => store.release([ref]),
       (store) => store.cancel([task.taskId]),
+      (store) => store.keepOutput({ taskId: task.taskId, fence: '1:x', output: Buffer.alloc(0) }),
       (store) => store.reap(),
       (store) => store.readStatuses([task.taskId]),
       (store) => store.readOutcomes([task.taskId]),

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { printedBytes } from '../../bus/outputRecord.js';
 import type { TaskResult } from '../../bus/messages.js';
 import { PythonPool } from '../../workers/pythonPool.js';
 import { eventually, PoolFixture, sleep } from './support/poolFixture.js';
@@ -46,7 +47,7 @@ describe('a Python pool whose processes end under their tasks', () => {
       'def f():\n    import os, signal\n    print("told before")\n    os.kill(os.getpid(), signal.SIGKILL)',
     );
     expect(killed.failure?.signal).to.equal('SIGKILL');
-    expect(killed.output.toString()).to.equal('told before\n');
+    expect(printedBytes(killed.output).toString()).to.equal('told before\n');
   });
 
   it('survives a function that closes all descriptors', async () => {
@@ -76,7 +77,7 @@ describe('a Python pool whose processes end under their tasks', () => {
     expect(result).to.deep.include({ outcome: 'failed', payload: Buffer.alloc(0) });
     expect(result.failure?.type).to.equal('Timeout');
     expect(result.failure?.message).to.contain('150 ms');
-    expect(result.output.toString()).to.equal('in\n');
+    expect(printedBytes(result.output).toString()).to.equal('in\n');
     expect(await fixture.value(QUICK)).to.equal('1');
   });
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { printedBytes } from '../../bus/outputRecord.js';
 import { eventually, PoolFixture } from './support/poolFixture.js';
 import { PythonClient } from './support/pythonClient.js';
 
@@ -93,7 +94,7 @@ describe('a Python process between tasks', () => {
       'def f():\n    import os, time\n    pid = os.fork()\n    if pid:\n        os.waitpid(pid, 0)\n    print("printed by", "parent" if pid else "child")\n    return pid > 0',
     );
     expect((await client.load(result.payload)).repr).to.equal('True');
-    expect(result.output.toString()).to.contain('printed by parent').and.contain('printed by child');
+    expect(printedBytes(result.output).toString()).to.contain('printed by parent').and.contain('printed by child');
   });
 
   it('runs multiprocessing and concurrent.futures inside functions', async () => {

@@ -13,6 +13,8 @@ export type FakeFunction = 'echo' | 'raise' | 'hang' | 'crash';
 
 export class FakePool implements ProcessPool {
   onResults: (results: TaskResult[]) => void = () => undefined;
+  onPrinted: (task: TaskRef) => void = () => undefined;
+  onAborted: (task: TaskRef, output: Buffer) => void = () => undefined;
   /** Every function call that has begun, in order. */
   readonly starts: TaskRef[] = [];
   /** Every order that was dropped or stopped by `abort`. */
@@ -60,6 +62,22 @@ export class FakePool implements ProcessPool {
 
   takeBack(limit: number): TaskOrder[] {
     return this.waiting.splice(Math.max(0, this.waiting.length - limit));
+  }
+
+  /** What running attempts are said to have printed, as records; set by specs. */
+  readonly records = new Map<string, Buffer>();
+  /** Attempts that are followed. */
+  readonly followed = new Set<string>();
+
+  follow({ taskId }: TaskRef, followed: boolean): void {
+    if (followed) this.followed.add(taskId);
+    else this.followed.delete(taskId);
+  }
+
+  printed({ taskId, fence }: TaskRef, from: number, limit: number): { bytes: Buffer; length: number } | undefined {
+    if (this.running.get(taskId)?.fence !== fence) return undefined;
+    const record = this.records.get(taskId) ?? Buffer.alloc(0);
+    return { bytes: record.subarray(from, from + limit), length: record.length };
   }
 
   load(): PoolLoad {

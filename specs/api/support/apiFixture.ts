@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { buildApp } from '../../../api/app.js';
 import type { ApiDependencies } from '../../../api/services.js';
+import { LiveOutput } from '../../../api/logs/liveOutput.js';
 import { SettledTasks, type SettledTasksOptions } from '../../../api/settledTasks.js';
 import type { TaskRef } from '../../../bus/messages.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
@@ -83,6 +84,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     groupStore,
     idempotencyStore,
     settled,
+    live: new LiveOutput(() => undefined),
     log,
     announceQueued: (count) => announced.queued.push(count),
     announceCancelled: (refs) => announced.cancelled.push(...refs),

@@ -85,6 +85,8 @@ export const workerMessage = union<WorkerMessage>({
   }),
   heartbeat: fc.record({ lastRun: count, running: count, queued: count }),
   results: fc.record({ results: list(result) }),
+  output: fc.record({ taskId: text, fence: text, offset: count, length: count, bytes }),
+  printed: fc.record({ taskId: text, fence: text, output: bytes }),
   functionsMissing: fc.record({ functionIds: list(text) }),
   draining: nothing,
   goodbye: nothing,
@@ -98,6 +100,7 @@ export const dispatcherMessage = union<DispatcherMessage>({
   functions: fc.record({ functions: list(body) }),
   acknowledge: fc.record({ settled: list(ref) }),
   abort: fc.record({ tasks: list(ref) }),
+  follow: fc.record({ taskId: text, fence: text, from: count, forMs: count }),
   takeBack: fc.record({ limit: count }),
   drain: nothing,
 });
@@ -111,6 +114,8 @@ export const controlMessage = union<ControlMessage>({
     tasks: list(fc.record({ taskId: text, state, payload: bytes, failure }, { requiredKeys: ['taskId', 'state'] })),
   }),
   'tasks.cancelled': fc.record({ tasks: list(ref) }),
+  'task.follow': fc.record({ taskId: text, attempt: count, from: count, forMs: count }),
+  'task.output': fc.record({ taskId: text, attempt: count, offset: count, length: count, bytes }),
   'worker.heartbeats': fc.record({
     dispatcher: text,
     workers: list(fc.record({ name: text, state: text, running: count, queued: count })),

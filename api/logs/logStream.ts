@@ -1,0 +1,136 @@
+import { Readable } from 'node:stream';
+import { readRecord } from '../../bus/outputRecord.js';
+import { isTerminal, type TaskState, type TaskStore } from '../../bus/taskStore.js';
+import type { SettledTasks } from '../settledTasks.js';
+import { statusOf } from '../taskStatus.js';
+import type { LiveOutput, OutputTail } from './liveOutput.js';
+import type { LogFormat } from './logFormats.js';
+
+export interface LogStreamOptions {
+  taskId: string;
+  /** As it was just read. */
+  state: TaskState;
+  format: LogFormat;
+  store: Pick<TaskStore, 'readOutput' | 'readTask'>;
+  settled: SettledTasks;
+  live: LiveOutput;
+  heartbeatMs: number;
+}
+
+const HIGH_WATER_BYTES = 64 * 1024;
+/** As long as a timer can be set; whoever follows longer follows again. */
+const LONGEST_MS = 0x7fff_ffff;
+const STORE_AWAY_MS = 500;
+/** A cancelled task is given a moment to end, and what it printed to be stored. */
+const CANCELLED_MS = 1_000;
+const LOOK_AGAIN_MS = 50;
+
+/**
+ * What one client is sent of a task's log: first what was printed before, then what comes, then the rest from the store, where the
+ * whole is. While the client does not read, nothing is kept for it but how far it is.
+ *
+ * live -> (the task has ended) stored -> ended; or destroyed with the client's connection.
+ */
+export class LogStream {
+  readonly body: Readable;
+  private readonly gone = new AbortController();
+  private readonly tail: OutputTail;
+  private readonly heartbeat: NodeJS.Timeout;
+  /** Set while the client reads slower than the task prints. */
+  private resumed: (() => void) | undefined;
+
+  /** @throws PlatformError TOO_MANY_WAITS */
+  constructor(private readonly options: LogStreamOptions) {
+    const { live, taskId, format } = options;
+    this.body = new Readable({
+      highWaterMark: HIGH_WATER_BYTES,
+      read: () => {
+        this.tail.resume();
+        this.resumed?.();
+      },
+      destroy: (error, done) => {
+        this.dispose();
+        done(error);
+      },
+    });
+    this.tail = live.follow(taskId, (pieces, attempt) => {
+      this.write(format.pieces(pieces, attempt));
+    });
+    this.heartbeat = setInterval(() => {
+      if (this.body.readableLength === 0) this.write(format.heartbeat());
+    }, options.heartbeatMs);
+    void this.run();
+  }
+
+  private async run(): Promise<void> {
+    const state = await this.ended();
+    this.tail.stopAsking();
+    let attempt = 0;
+    if (isTerminal(state)) attempt = await this.writeStored(state);
+    if (this.body.destroyed) return;
+    attempt = Math.max(attempt, this.tail.attempt);
+    const { truncated } = this.tail;
+    this.write(this.options.format.end({ status: statusOf(state), attempt, truncated }));
+    this.body.push(null);
+  }
+
+  /** The state that the task is in when it has ended, or when nobody may wait any longer. */
+  private async ended(): Promise<TaskState> {
+    const { taskId, settled } = this.options;
+    if (isTerminal(this.options.state)) return this.options.state;
+    while (!this.gone.signal.aborted) {
+      try {
+        const [outcome] = await settled.wait([taskId], { timeoutMs: LONGEST_MS, signal: this.gone.signal });
+        return outcome?.state ?? this.options.state;
+      } catch {
+        await this.sleep(STORE_AWAY_MS);
+      }
+    }
+    return this.options.state;
+  }
+
+  /** Hands the client what it does not have yet, and returns the number of the attempt that was the last. */
+  private async writeStored(state: TaskState): Promise<number> {
+    const { taskId, store } = this.options;
+    const lookUntilMs = performance.now() + (state === 'cancelled' ? CANCELLED_MS : 0);
+    while (!this.gone.signal.aborted) {
+      try {
+        const [record, task] = await Promise.all([store.readOutput(taskId), store.readTask(taskId)]);
+        const { attempt } = readRecord((record ?? NOTHING).subarray(0, 16));
+        const last = task?.attempt ?? attempt;
+        if (record && record.length > 0 && attempt === last) {
+          while (!this.tail.takeRecord(attempt, record) && !this.gone.signal.aborted) await this.clientReads();
+          return last;
+        }
+        // One that was cancelled before it started has printed nothing.
+        if (performance.now() >= lookUntilMs || last === 0) return last;
+        await this.sleep(LOOK_AGAIN_MS);
+      } catch {
+        await this.sleep(STORE_AWAY_MS);
+      }
+    }
+    return 0;
+  }
+
+  private write(bytes: Buffer): void {
+    if (bytes.length === 0 || this.body.destroyed || this.body.readableEnded) return;
+    if (!this.body.push(bytes)) this.tail.pause();
+  }
+
+  private clientReads(): Promise<void> {
+    return new Promise((resolve) => (this.resumed = resolve));
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  private dispose(): void {
+    this.gone.abort();
+    clearInterval(this.heartbeat);
+    this.tail.close();
+    this.resumed?.();
+  }
+}
+
+const NOTHING = Buffer.alloc(0);

@@ -1,0 +1,54 @@
+/** What a process is started with, and what it tells the pool. */
+import type { RuntimeInfo } from '../actors/processPool.js';
+import type { TaskResult } from '../bus/messages.js';
+import type { PoolTask } from './poolTask.js';
+import type { PrintedOutput } from './printedOutput.js';
+import type { PythonProcess } from './pythonProcess.js';
+
+/** Why a process was ended, or `itself` where the pool did not ask for it. */
+export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
+
+export interface ProcessEnd {
+  reason: EndReason;
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  /** What it wrote before it was ready, bounded. */
+  stderr: string;
+  /** What the interpreter says of its crash. */
+  crashReport?: string;
+  /** Spawning itself failed. */
+  error?: Error;
+}
+
+/** A task in a process. */
+export interface SentTask {
+  readonly task: PoolTask;
+  readonly sequence: number;
+  readonly expectedUs: number;
+  /** Wall clock, for a task of which no measurement comes. */
+  readonly sentAtMs: number;
+  /** Once it has printed something. */
+  output?: PrintedOutput;
+}
+
+export interface Finished {
+  sent: SentTask;
+  result: TaskResult;
+}
+
+export interface ProcessEvents {
+  ready(process: PythonProcess, info: RuntimeInfo): void;
+  /** One read's worth of answers, in order. */
+  progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void;
+  /** A task that somebody follows has printed something. */
+  printed(sent: SentTask): void;
+  ended(process: PythonProcess, end: ProcessEnd): void;
+}
+
+export interface Launch {
+  python: string;
+  runtimeFolder: string;
+  environment: NodeJS.ProcessEnv;
+  /** Output kept per task, bytes. */
+  maxOutputBytes: number;
+}
