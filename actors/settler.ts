@@ -182,6 +182,5 @@ export function unstarted(
   failure: Failure,
   lostBy?: string,
 ): Settlement {
-  const { outcome: _, ...nothing } = emptyResult(task, 'interrupted', failure);
-  return { ...nothing, event, worker, ...(lostBy !== undefined && { lostBy }) };
+  return { ...emptyResult(task, 'interrupted'), failure, event, worker, ...(lostBy !== undefined && { lostBy }) };
 }

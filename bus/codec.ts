@@ -100,14 +100,10 @@ export const workerCodec = codec<WorkerMessage>(
         return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
       case 'results':
         return { type: 'results', results: array(fields[1]).map(toResult) };
-      case 'output':
-        return {
-          type: 'output',
-          ...toRef(fields.slice(1)),
-          offset: number(fields[3]),
-          length: number(fields[4]),
-          bytes: bytes(fields[5]),
-        };
+      case 'output': {
+        const place = { offset: number(fields[3]), length: number(fields[4]) };
+        return { type: 'output', ...toRef(fields.slice(1)), ...place, bytes: bytes(fields[5]) };
+      }
       case 'printed':
         return { type: 'printed', ...toRef(fields.slice(1)), output: bytes(fields[3]) };
       case 'functionsMissing':

@@ -105,4 +105,5 @@ export function readRecord(record: Buffer): { attempt: number; pieces: OutputPie
 }
 
 /** The bytes that a record holds, streams interleaved as they were printed. */
-export const printedBytes = (record: Buffer): Buffer => Buffer.concat(readRecord(record).pieces.map(({ bytes }) => bytes));
+export const printedBytes = (record: Buffer): Buffer =>
+  Buffer.concat(readRecord(record).pieces.map(({ bytes }) => bytes));

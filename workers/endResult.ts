@@ -2,7 +2,7 @@
 import { emptyResult } from '../bus/emptyResult.js';
 import type { Failure, TaskResult } from '../bus/messages.js';
 import { endWords, hasLostWire } from './processWords.js';
-import type { ProcessEnd, SentTask } from './processEvents.js';
+import type { ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 
 /**

@@ -4,7 +4,7 @@
  * Timers exist only while there is something to watch: an idle pool costs nothing. Each process has at most one deadline,
  * that of its oldest unanswered task; one look-round serves all processes.
  */
-import type { SentTask } from './processEvents.js';
+import type { SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 
 /** A process silent for so long gives the tasks behind its running one back. */

@@ -1,5 +1,5 @@
 /** What a pool is made with, and what it tells of its processes. */
-import type { EndReason } from './processEvents.js';
+import type { EndReason } from './processParts.js';
 
 export type ProcessEvent =
   | { type: 'spawned'; pid: number | undefined }

@@ -10,8 +10,8 @@
 import type { RuntimeInfo } from '../actors/processPool.js';
 import type { PythonPoolOptions } from './poolOptions.js';
 import { EXIT_CANNOT_RUN, startFailureWords } from './processWords.js';
-import type { Launch, ProcessEnd, ProcessEvents } from './processEvents.js';
-import { PythonProcess } from './pythonProcess.js';
+import type { Launch, ProcessEnd } from './processParts.js';
+import { type ProcessEvents, PythonProcess } from './pythonProcess.js';
 import { StartLimit } from './startLimit.js';
 
 export interface SlotEvents extends ProcessEvents {

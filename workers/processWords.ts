@@ -1,5 +1,5 @@
 /** Sentences about the ends of processes, for results and for the operator. */
-import type { ProcessEnd } from './processEvents.js';
+import type { ProcessEnd } from './processParts.js';
 
 /** The runtime's exit code for an interpreter that cannot run it; its reason is on stderr. */
 export const EXIT_CANNOT_RUN = 3;

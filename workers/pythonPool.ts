@@ -18,7 +18,7 @@ import type { PythonPoolOptions } from './poolOptions.js';
 import { TaskQueue, taskKey, type PoolTask } from './poolTask.js';
 import { DEFAULT_MAX_OUTPUT_BYTES, runtimeEnvironment, runtimeFolder } from './pythonEnvironment.js';
 import { ProcessSlots } from './processSlots.js';
-import type { Finished, Launch, ProcessEnd, SentTask } from './processEvents.js';
+import type { Finished, Launch, ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 import { chooseSlot, nextMean, SHORT_FUNCTION_US } from './slotChoice.js';
 

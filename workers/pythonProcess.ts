@@ -11,6 +11,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { RuntimeInfo } from '../actors/processPool.js';
 import type { TaskResult } from '../bus/messages.js';
 import { CorruptWireError, FrameDecoder, taskFrame, writePieces, type Ended, type RuntimeFrame } from './frames.js';
 import { LastWords } from './lastWords.js';
@@ -18,7 +19,7 @@ import { LoadedFunctions } from './loadedFunctions.js';
 import type { PoolTask } from './poolTask.js';
 import { PrintedOutput } from './printedOutput.js';
 import { peakMemoryKib, ProcessTree } from './processGroup.js';
-import type { EndReason, Finished, Launch, ProcessEnd, ProcessEvents, SentTask } from './processEvents.js';
+import type { EndReason, Finished, Launch, ProcessEnd, SentTask } from './processParts.js';
 import { SharedPage } from './sharedPage.js';
 import type { Slot } from './slotChoice.js';
 
@@ -32,6 +33,15 @@ const STDERR_LIMIT_CHARS = 8_192;
 /** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */
 const LAST_SEQUENCE = 0xf000_0000;
 const NOTHING = Buffer.alloc(0);
+
+export interface ProcessEvents {
+  ready(process: PythonProcess, info: RuntimeInfo): void;
+  /** One read's worth of answers, in order. */
+  progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void;
+  /** A task that somebody follows has printed something. */
+  printed(sent: SentTask): void;
+  ended(process: PythonProcess, end: ProcessEnd): void;
+}
 
 export class PythonProcess implements Slot {
   state: 'starting' | 'ready' | 'ending' | 'ended' = 'starting';

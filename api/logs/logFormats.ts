@@ -22,7 +22,11 @@ export interface LogFormat {
 export const LOG_FORMATS = ['json', 'text', 'ndjson', 'sse'] as const;
 export type LogFormatName = (typeof LOG_FORMATS)[number];
 
-export const lineFields = ({ atMs, stream, text }: LogLine): { at: string; stream: LogLine['stream']; text: string } => ({
+export const lineFields = ({
+  atMs,
+  stream,
+  text,
+}: LogLine): { at: string; stream: LogLine['stream']; text: string } => ({
   at: isoTime(atMs),
   stream,
   text,

@@ -99,7 +99,7 @@ export class LogStream {
         const { attempt } = readRecord((record ?? NOTHING).subarray(0, 16));
         const last = task?.attempt ?? attempt;
         if (record && record.length > 0 && attempt === last) {
-          while (!this.tail.takeRecord(attempt, record) && !this.gone.signal.aborted) await this.clientReads();
+          while (!this.tail.takeRecord(attempt, record) && !this.body.destroyed) await this.clientReads();
           return last;
         }
         // One that was cancelled before it started has printed nothing.

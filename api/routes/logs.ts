@@ -62,7 +62,10 @@ export function logRoutes(app: Api, services: ApiServices): void {
           'A line of a later attempt says that the task was started again.',
         params: TaskParams,
         querystring: Query,
-        response: { 200: Log, ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'TOO_MANY_WAITS', 'STORE_UNAVAILABLE') },
+        response: {
+          200: Log,
+          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'TOO_MANY_WAITS', 'STORE_UNAVAILABLE'),
+        },
       },
     },
     async (request, reply) => {
@@ -83,7 +86,13 @@ export function logRoutes(app: Api, services: ApiServices): void {
         reply.type('text/plain; charset=utf-8');
         return Buffer.concat(pieces.map(({ bytes }) => bytes)) as never;
       }
-      return { task_id: taskId, status: statusOf(task.state), attempt, lines: linesOf(pieces).map(lineFields), truncated };
+      return {
+        task_id: taskId,
+        status: statusOf(task.state),
+        attempt,
+        lines: linesOf(pieces).map(lineFields),
+        truncated,
+      };
     },
   );
 }

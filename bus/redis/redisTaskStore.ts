@@ -26,6 +26,7 @@ import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras } from './taskExtras.js';
+import { keepOutput, readOutput } from './taskOutputs.js';
 import { findClaims, readOutcomesUpTo, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
@@ -44,7 +45,6 @@ const scripts = {
   renew: new Script<number[]>('renew'),
   settle: new Script<Buffer[]>('settle', 'story', 'ending'),
   release: new Script<number[]>('release', 'story'),
-  keepOutput: new Script<number>('keepOutput'),
   cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel', 'ending'),
   reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending'),
 };
@@ -238,13 +238,8 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     });
   }
 
-  async keepOutput({ taskId, fence, output }: TaskRef & { output: Buffer }): Promise<boolean> {
-    return guarded(async () => {
-      const shard = this.shards.of(taskId);
-      const keys = [shard.taskPrefix + taskId, shard.outputPrefix + taskId];
-      const args = [...keys, fence, output, readRecord(output).truncated ? '1' : ''];
-      return (await scripts.keepOutput.run(this.redis, [shard.leases], args)) === 1;
-    });
+  keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean> {
+    return keepOutput(this.redis, this.shards, printed);
   }
 
   async reap(): Promise<Reaped> {
@@ -285,15 +280,8 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     });
   }
 
-  async readOutput(taskId: string): Promise<Buffer | undefined> {
-    return guarded(async () => {
-      const shard = this.shards.of(taskId);
-      const [exists, output] = await Promise.all([
-        this.redis.exists(shard.taskPrefix + taskId),
-        this.redis.getBuffer(shard.outputPrefix + taskId),
-      ]);
-      return exists === 0 ? undefined : (output ?? Buffer.alloc(0));
-    });
+  readOutput(taskId: string): Promise<Buffer | undefined> {
+    return readOutput(this.redis, this.shards, taskId);
   }
 
   async queueDepth(): Promise<number> {

@@ -1,4 +1,5 @@
 import type { TaskRef } from '../../bus/messages.js';
+import { readRecord } from '../../bus/outputRecord.js';
 import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
 import type {
   DispatcherRecord,
@@ -14,7 +15,7 @@ import { recordOf, type StoredTask } from './storedTask.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** The part of the model that changes no task: reads, functions, worker records. */
+/** The part of the model that changes no task's state: reads, functions, outputs, worker records. */
 export class MemoryStoreReads {
   constructor(
     protected readonly data: MemoryStoreData,
@@ -79,6 +80,14 @@ export class MemoryStoreReads {
     if (!this.find(taskId)) return undefined;
     const output = this.shardOf(taskId).outputs.get(taskId);
     return output && output.expiresAtMs > this.options.nowMs() ? output.bytes : NO_BYTES;
+  }
+
+  async keepOutput({ taskId, fence, output }: TaskRef & { output: Buffer }): Promise<boolean> {
+    const task = this.find(taskId);
+    if (task?.state !== 'cancelled' || task.fence !== fence) return false;
+    this.shardOf(taskId).outputs.set(taskId, { bytes: output, expiresAtMs: task.expiresAtMs ?? Infinity });
+    if (readRecord(output).truncated) task.outputTruncated = true;
+    return true;
   }
 
   async queueDepth(): Promise<number> {

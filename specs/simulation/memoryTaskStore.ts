@@ -10,7 +10,6 @@ import {
   type TaskStore,
 } from '../../bus/taskStore.js';
 import type { Failure, TaskRef } from '../../bus/messages.js';
-import { readRecord } from '../../bus/outputRecord.js';
 import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
 import { MemoryStoreReads } from './memoryStoreReads.js';
 import { nextGrace } from './reapGrace.js';
@@ -104,15 +103,6 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       this.transition(task, 'task.released', 'queued');
       return true;
     });
-  }
-
-  async keepOutput({ taskId, fence, output }: TaskRef & { output: Buffer }): Promise<boolean> {
-    const shard = this.shardOf(taskId);
-    const task = this.taskIn(shard, taskId);
-    if (task?.state !== 'cancelled' || !this.holdsFence(task, fence)) return false;
-    shard.outputs.set(taskId, { bytes: output, expiresAtMs: task.expiresAtMs ?? Infinity });
-    if (readRecord(output).truncated) task.outputTruncated = true;
-    return true;
   }
 
   async cancel(taskIds: string[]): Promise<CancelVerdict[]> {

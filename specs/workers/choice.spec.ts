@@ -43,7 +43,7 @@ describe('the queue of the pool', () => {
     arrival,
     dropped: false,
     alone: false,
-      followed: false,
+    followed: false,
     order: { taskId: String(arrival), fence: '', functionId: '', arguments: Buffer.alloc(0), timeoutMs: 0 },
   });
 

@@ -16,7 +16,8 @@ describe('what a function prints', () => {
     client.close();
   });
 
-  const pieces = async (source: string): Promise<OutputPiece[]> => readRecord((await fixture.call(source)).output).pieces;
+  const pieces = async (source: string): Promise<OutputPiece[]> =>
+    readRecord((await fixture.call(source)).output).pieces;
   const textOf = (record: Buffer): string => printedBytes(record).toString();
   const printed = async (source: string): Promise<string> => textOf((await fixture.call(source)).output);
   const byStream = async (source: string): Promise<string[]> =>
@@ -55,9 +56,17 @@ describe('what a function prints', () => {
       '    subprocess.run("echo e >&2", shell=True)\n    print("f")\n    ctypes.CDLL(None).printf(b"%d", 7)\n    print("g")\n    ctypes.CDLL(None).puts(b"h")';
     const beganMs = Date.now();
     expect(await byStream(source)).to.deep.equal(
-      ['stdout: a', 'stderr: b', 'stdout: c', 'stdout: d', 'stderr: e', 'stdout: f', 'stdout: 7', 'stdout: g', 'stdout: h'].map(
-        (line) => (line.endsWith('7') ? line : `${line}\n`),
-      ),
+      [
+        'stdout: a',
+        'stderr: b',
+        'stdout: c',
+        'stdout: d',
+        'stderr: e',
+        'stdout: f',
+        'stdout: 7',
+        'stdout: g',
+        'stdout: h',
+      ].map((line) => (line.endsWith('7') ? line : `${line}\n`)),
     );
     const spaced = await pieces('def f():\n    import time\n    print(1)\n    time.sleep(0.2)\n    print(2)');
     expect(spaced[1]!.atMs - spaced[0]!.atMs).to.be.within(190, 400);
@@ -92,7 +101,9 @@ describe('what a function prints', () => {
     const { pieces: said } = readRecord(output);
     expect(said.find(({ stream }) => stream === 'stdout')?.bytes.toString()).to.equal('raw');
     expect(failure?.signal).to.equal('SIGSEGV');
-    expect(failure?.traceback).to.match(/Segmentation fault[^]* in inner[^]* in f\n/).and.not.contain('runtime_loop');
+    expect(failure?.traceback)
+      .to.match(/Segmentation fault[^]* in inner[^]* in f\n/)
+      .and.not.contain('runtime_loop');
     expect(textOf(output)).to.contain('Segmentation fault').and.not.contain('runtime_loop');
     fixture.events.length = 0;
   });
@@ -126,7 +137,10 @@ describe('what a function prints', () => {
     const done = fixture.runAll([order]);
     fixture.pool.follow(order, true);
     const soFar = (): string => textOf(fixture.pool.printed(order, 0, 10_000)?.bytes ?? Buffer.alloc(0));
-    await eventually(() => /^a\nb\n/.test(soFar()) && ['c\n', 'd', 'e\n'].every((each) => soFar().includes(each)), 400);
+    await eventually(
+      () => soFar().startsWith('a\nb\n') && ['c\n', 'd', 'e\n'].every((each) => soFar().includes(each)),
+      400,
+    );
     expect(told).to.be.greaterThan(0);
     expect(fixture.pool.load().running).to.equal(1);
     const whole = fixture.pool.printed(order, 0, 10_000)!;

@@ -1,9 +1,7 @@
-/** What a process is started with, and what it tells the pool. */
-import type { RuntimeInfo } from '../actors/processPool.js';
+/** What a process is started with, what it has, and how it ends. */
 import type { TaskResult } from '../bus/messages.js';
 import type { PoolTask } from './poolTask.js';
 import type { PrintedOutput } from './printedOutput.js';
-import type { PythonProcess } from './pythonProcess.js';
 
 /** Why a process was ended, or `itself` where the pool did not ask for it. */
 export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
@@ -34,15 +32,6 @@ export interface SentTask {
 export interface Finished {
   sent: SentTask;
   result: TaskResult;
-}
-
-export interface ProcessEvents {
-  ready(process: PythonProcess, info: RuntimeInfo): void;
-  /** One read's worth of answers, in order. */
-  progressed(process: PythonProcess, finished: Finished[], skipped: PoolTask[]): void;
-  /** A task that somebody follows has printed something. */
-  printed(sent: SentTask): void;
-  ended(process: PythonProcess, end: ProcessEnd): void;
 }
 
 export interface Launch {
