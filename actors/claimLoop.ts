@@ -37,6 +37,11 @@ const RUN_LIMITS: BatchLimits<ClaimedTask> = {
   maxBytes: MAX_GATHERED_BYTES,
   sizeOf: (task) => task.arguments.length,
 };
+/**
+ * Arguments that may be on their way to one worker and wait there, together. What is larger still travels, one task for each free slot.
+ * Bounds the memory of workers and, times its workers, of this process.
+ */
+export const MAX_WORKER_BYTES = 16 * 1024 * 1024;
 /** Most tasks of one claim: what Redis hands over in well under a millisecond. */
 const MAX_CLAIM = 256;
 /** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
@@ -106,15 +111,19 @@ export class ClaimLoop {
       while (this.again) {
         this.again = false;
         if (this.lostClaims.due) await this.lostClaims.giveBack();
-        const limit = Math.min(this.credit(), MAX_CLAIM);
+        const bytes = this.byteCredit();
+        const credit = Math.min(this.credit(), MAX_CLAIM);
+        // Without room for more a free slot still gets its task, however large.
+        const limit = bytes > 0 ? credit : Math.min(credit, this.freeSlots());
         if (limit === 0 || !this.deps.mayClaim()) break;
         const { expected } = this;
         this.expected = 0;
-        const { claimed, promoted } = await this.claim(limit);
+        const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
         if (claimed.length > 0) await this.give(claimed);
-        this.foundEmpty = claimed.length < limit && bytesOf(claimed) < CUT_SHORT_FROM_BYTES;
-        if (claimed.length === limit) this.again = true;
+        const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
+        this.foundEmpty = claimed.length < limit && !cutShort && bytesOf(claimed) < CUT_SHORT_FROM_BYTES;
+        if (claimed.length === limit || cutShort) this.again = true;
         else {
           if (claimed.length < expected) this.lookAgain();
           this.scheduleRebalance();
@@ -127,10 +136,10 @@ export class ClaimLoop {
     }
   }
 
-  private async claim(limit: number): Promise<Claim> {
+  private async claim(limit: number, maxBytes: number | undefined): Promise<Claim> {
     const nonce = this.deps.nonce();
     try {
-      return await this.deps.store.claim(this.options.id, limit, nonce);
+      return await this.deps.store.claim(this.options.id, limit, nonce, maxBytes);
     } catch (error) {
       this.lostClaims.add(nonce);
       throw error;
@@ -155,6 +164,12 @@ export class ClaimLoop {
       someNeed ||= own > 0 && (worker.inFlight < worker.slots || own * 2 >= worker.slots * (1 + prefetch));
     }
     return someNeed ? credit : 0;
+  }
+
+  private byteCredit(): number {
+    let bytes = 0;
+    for (const worker of this.table.available()) bytes += Math.max(0, MAX_WORKER_BYTES - worker.inFlightBytes);
+    return bytes;
   }
 
   private async give(tasks: ClaimedTask[]): Promise<void> {
@@ -194,8 +209,9 @@ export class ClaimLoop {
     worker.lastRunSentAtMs = now;
     const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
     this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
-    for (const { taskId, fence, functionId, attempt } of orders) {
-      worker.add({ taskId, fence, functionId, attempt, sequence, sentAtMs: now, renewedAtMs: now });
+    for (const { taskId, fence, functionId, attempt, arguments: args } of orders) {
+      const bytes = args.length;
+      worker.add({ taskId, fence, functionId, bytes, attempt, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     this.deps.followers.onGiven(worker, orders);

@@ -47,8 +47,6 @@ export interface DispatcherDeps {
   onError: (error: unknown) => void;
 }
 
-/** Results waiting for Redis, from which on nothing more is claimed. */
-const MAX_UNSETTLED = 5_000;
 const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
 
 /**
@@ -118,9 +116,8 @@ export class Dispatcher {
         deps.control.send(message.type, message);
       },
       acknowledge,
-      requeued: () => {
-        this.claims.wake();
-      },
+      roomAgain: () => this.claims.wake(),
+      requeued: () => this.claims.wake(),
       ...(deps.onRefused && { refused: deps.onRefused }),
     });
     this.leases = new LeaseKeeper(options.leaseMs, this.table, {
@@ -151,7 +148,7 @@ export class Dispatcher {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
       runTimes: this.runTimes,
-      mayClaim: () => !this.draining && this.settler.pending <= MAX_UNSETTLED,
+      mayClaim: () => !this.draining && !this.settler.isFull(),
       cancellations: this.cancellations,
       followers: this.followers,
       release: (worker, tasks) => {

@@ -13,6 +13,9 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** Larger results do not travel in events: Redis and NATS cut off a subscriber that has too much outstanding. */
 const MAX_EVENT_PAYLOAD_BYTES = 32 * 1024;
 const MAX_EVENT_BYTES = 512 * 1024;
+/** Results waiting for Redis, from which on nothing more is claimed. */
+const MAX_PENDING = 5_000;
+const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 const RETRY_DELAY_MS = 200;
 
 export interface SettlerDeps {
@@ -22,6 +25,8 @@ export interface SettlerDeps {
   publish: (message: ControlMessage) => void;
   /** The store has decided: the worker can forget the attempt. */
   acknowledge: (worker: string, settled: TaskRef) => void;
+  /** No longer full. */
+  roomAgain: () => void;
   /** Tasks went back into the queue. */
   requeued: () => void;
   /** Results of attempts that had been decided before. */
@@ -49,13 +54,15 @@ export class Settler {
   private readonly writer: OneWriter<Settlement>;
   /** Attempts being written: a worker that repeats a result meanwhile adds nothing. */
   private readonly writing = new Set<string>();
+  /** Of payloads and output not yet decided on. */
+  private pendingBytes = 0;
   private closed = false;
 
   constructor(private readonly deps: SettlerDeps) {
     this.writer = new OneWriter((batch) => this.flush(batch), {
       maxItems: MAX_BATCH,
       maxBytes: MAX_BATCH_BYTES,
-      sizeOf: ({ payload, output }) => payload.length + output.length,
+      sizeOf: bytesOf,
       onError: deps.onError,
     });
   }
@@ -65,10 +72,16 @@ export class Settler {
     return this.writing.size;
   }
 
+  /** Nothing more should be claimed: its results would come on top. */
+  isFull(): boolean {
+    return this.writing.size > MAX_PENDING || this.pendingBytes > MAX_PENDING_BYTES;
+  }
+
   push(settlement: Settlement): void {
     const key = attemptKey(settlement);
     if (this.writing.has(key)) return;
     this.writing.add(key);
+    this.pendingBytes += bytesOf(settlement);
     this.writer.push(settlement);
   }
 
@@ -87,7 +100,12 @@ export class Settler {
       const verdicts = await this.settle(batch);
       if (verdicts) this.conclude(batch, verdicts);
     } finally {
-      for (const settlement of batch) this.writing.delete(attemptKey(settlement));
+      const wasFull = this.isFull();
+      for (const settlement of batch) {
+        this.writing.delete(attemptKey(settlement));
+        this.pendingBytes -= bytesOf(settlement);
+      }
+      if (wasFull && !this.isFull()) this.deps.roomAgain();
     }
   }
 
@@ -156,6 +174,7 @@ export class Settler {
   }
 }
 
+const bytesOf = ({ payload, output }: Settlement): number => payload.length + output.length;
 const attemptKey = ({ taskId, fence }: TaskRef): string => `${taskId} ${fence}`;
 
 function settledTask(

@@ -14,6 +14,8 @@ const BEAT_EVERY_MS = 10;
 /** One attempt that a worker has. */
 export interface InFlight extends TaskRef {
   functionId: string;
+  /** Of its arguments; 0 when it was adopted. */
+  bytes: number;
   attempt: number;
   /** `run.sequence` it was sent with; 0 when it was adopted. */
   sequence: number;
@@ -35,6 +37,8 @@ export type WorkerHeartbeat = Extract<WorkerMessage, { type: 'heartbeat' }>;
  */
 export class WorkerConnection implements Candidate {
   readonly inFlightTasks = new Map<string, InFlight>();
+  /** Arguments of those, together. */
+  inFlightBytes = 0;
   /**
    * Sequence of the last `run` sent over the present address. Counted on from what the worker says it has seen, perhaps from a
    * dispatcher before this one, so that a hello that was under way at the time cannot pass for news of later orders.
@@ -149,6 +153,7 @@ export class WorkerConnection implements Candidate {
   }
 
   add(task: InFlight): void {
+    this.inFlightBytes += task.bytes - (this.inFlightTasks.get(task.taskId)?.bytes ?? 0);
     this.inFlightTasks.set(task.taskId, task);
     this.showWork();
   }
@@ -158,6 +163,7 @@ export class WorkerConnection implements Candidate {
     const task = this.inFlightTasks.get(ref.taskId);
     if (task?.fence !== ref.fence) return undefined;
     this.inFlightTasks.delete(ref.taskId);
+    this.inFlightBytes -= task.bytes;
     this.showWork();
     return task;
   }

@@ -201,6 +201,7 @@ export class WorkerTable {
     this.byCurrentAddress.delete(worker.address);
     const tasks = [...worker.inFlightTasks.values()];
     worker.inFlightTasks.clear();
+    worker.inFlightBytes = 0;
     return tasks;
   }
 
@@ -213,7 +214,7 @@ export class WorkerTable {
       }
       if (worker.inFlightTasks.get(ref.taskId)?.fence === ref.fence) return;
       const attempt = Number.parseInt(ref.fence, 10);
-      worker.add({ ...ref, functionId: '', attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
+      worker.add({ ...ref, functionId: '', bytes: 0, attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
     });
     return refs.filter((_, index) => !granted[index]);
   }

@@ -1,4 +1,4 @@
-import { peakMemoryMib, platformProcesses, resetPeakMemory } from '../support/processes.js';
+import { CpuMeter, peakMemoryMib, platformProcesses, resetPeakMemory, sum } from '../support/processes.js';
 import type { Question } from '../support/question.js';
 import type { Program } from '../support/program.js';
 import { rounds, scaled } from '../support/rounds.js';
@@ -19,8 +19,12 @@ export const large: Question = {
     const reference: number[] = [];
     await bed.client.ask({ ask: 'large', count: 10, size: SIZE });
     resetPeakMemory(platformProcesses(bed.platform));
+    const processes = () => new Map([...platformProcesses(bed.platform), ['client', [bed.client.pid]]]);
+    const spentMs = new Map<string, number>();
     const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+      const meter = new CpuMeter(processes());
       own.push(await rate(bed.client));
+      for (const [name, ms] of meter.spentMs()) spentMs.set(name, (spentMs.get(name) ?? 0) + ms);
       reference.push(await rate(pool));
     });
     const memory = peakMemoryMib(platformProcesses(bed.platform));
@@ -34,6 +38,11 @@ export const large: Question = {
             ['ProcessPoolExecutor(2).submit', spread(reference), '1'],
           ],
           notes: [`${done} rounds of ${count} tasks; requests of up to 8 MiB and results as MessagePack`],
+        },
+        {
+          title: 'Processor time per task, ms',
+          columns: [...spentMs.keys(), 'all'],
+          rows: [[...spentMs.values(), sum(spentMs.values())].map((ms) => (ms / (done * count)).toFixed(2))],
         },
         {
           title: 'Peak memory meanwhile, MiB of the largest process of each kind',
