@@ -4,7 +4,7 @@ export interface LogLine {
   /** When its beginning was printed, ms since the epoch, by the clock of the worker. */
   atMs: number;
   stream: OutputStream;
-  /** Without its end. */
+  /** With its end, `\n`, where it has one. */
   text: string;
 }
 
@@ -23,7 +23,7 @@ export class LogLines {
     for (const { atMs, stream, bytes } of pieces) {
       let start = 0;
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-        this.add(stream, atMs, bytes.subarray(start, end));
+        this.add(stream, atMs, bytes.subarray(start, end + 1));
         lines.push(...this.take(stream));
         start = end + 1;
       }

@@ -19,7 +19,7 @@ const KEEP_ALIVE_MS = 30_000;
 const Line = Type.Object({
   at: isoTimeSchema('When its beginning was printed, by the clock of the worker'),
   stream: Type.Unsafe<'stdout' | 'stderr'>({ type: 'string', enum: ['stdout', 'stderr'] }),
-  text: Type.String({ description: 'Without the end of the line' }),
+  text: Type.String({ description: 'With the end of the line, `\\n`, where it has one' }),
 });
 
 const Log = Type.Object({

@@ -197,7 +197,7 @@ describe('the platform API', () => {
     const at = '2023-11-14T22:13:20.000Z';
     expect((await api.get(`/tasks/${taskId}/logs`)).body).to.deep.equal({
       ...{ task_id: taskId, status: 'COMPLETED', attempt: 1, truncated: true },
-      lines: ['<script>alert(1)</script>', 'ünïcode'].map((line) => ({ at, stream: 'stdout', text: line })),
+      lines: ['<script>alert(1)</script>\n', 'ünïcode\n'].map((line) => ({ at, stream: 'stdout', text: line })),
     });
     expect((await api.get(`/tasks/${taskId}/logs?format=xml`)).status).to.equal(422);
   });
