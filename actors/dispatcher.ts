@@ -8,6 +8,7 @@ import { Cancellations } from './cancellations.js';
 import { ClaimLoop } from './claimLoop.js';
 import { type Clock, every } from './clock.js';
 import { DispatcherDirectory } from './dispatcherDirectory.js';
+import { DispatcherReports } from './dispatcherReports.js';
 import { FunctionCache } from './functionCache.js';
 import { JoinGate } from './joinGate.js';
 import { LeaseKeeper } from './leaseKeeper.js';
@@ -17,7 +18,6 @@ import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
 import { Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
-import { WorkerBeats } from './workerBeats.js';
 import { WorkerTable } from './workerTable.js';
 
 export interface DispatcherOptions {
@@ -44,6 +44,8 @@ export interface DispatcherDeps {
   nonce: () => string;
   /** Attempts had been decided before their worker reported them: stale ones are refused, duplicates acknowledged again. */
   onRefused?: (counts: { stale: number; duplicate: number }) => void;
+  /** An operator asks it to drain: the process should stop. */
+  onDrainRequested?: () => void;
   onError: (error: unknown) => void;
 }
 
@@ -70,7 +72,7 @@ export class Dispatcher {
   private readonly cancellations: Cancellations;
   private readonly followers: OutputFollowers;
   private readonly others: DispatcherDirectory;
-  private readonly beats: WorkerBeats;
+  private readonly reports: DispatcherReports;
   private readonly stops: (() => void)[] = [];
   private draining = false;
 
@@ -80,7 +82,6 @@ export class Dispatcher {
   ) {
     const { store, clock, transition, onError } = deps;
     this.others = new DispatcherDirectory(clock);
-    this.beats = new WorkerBeats(options, deps);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
       {
@@ -120,6 +121,7 @@ export class Dispatcher {
       requeued: () => this.claims.wake(),
       ...(deps.onRefused && { refused: deps.onRefused }),
     });
+    this.reports = new DispatcherReports({ id: options.id, mode: options.mode }, this.table, this.settler, deps);
     this.leases = new LeaseKeeper(options.leaseMs, this.table, {
       store,
       clock,
@@ -201,6 +203,7 @@ export class Dispatcher {
     this.acknowledger.flush();
     for (const stop of this.stops.splice(0)) stop();
     this.table.stop();
+    await this.reports.forget();
   }
 
   private onWorkerMessage(message: WorkerMessage, from: Address): void {
@@ -234,7 +237,7 @@ export class Dispatcher {
         break; // Taken by the gate.
       case 'goodbye':
         this.release(worker, this.table.leave(worker));
-        this.beats.left(worker);
+        this.reports.left(worker);
         break;
       default:
         message satisfies never;
@@ -253,11 +256,12 @@ export class Dispatcher {
       case 'task.follow':
         this.followers.onFollow(message);
         break;
-      case 'worker.drain': {
-        const worker = this.table.byName(message.worker);
-        if (worker) this.deps.workers.send(worker.address, { type: 'drain' });
+      case 'worker.drain':
+        this.table.tell(message.worker, { type: 'drain' });
         break;
-      }
+      case 'dispatcher.drain':
+        if (message.dispatcher === this.options.id) this.deps.onDrainRequested?.();
+        break;
       case 'worker.lost':
         this.table.reportedLost(message.worker);
         break;
@@ -318,6 +322,6 @@ export class Dispatcher {
     this.table.beat();
     void this.leases.renewDue();
     this.followers.expire();
-    this.beats.beat(this.table.all());
+    this.reports.beat(this.draining);
   }
 }

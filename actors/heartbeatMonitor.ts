@@ -13,7 +13,7 @@ export interface HeartbeatMonitorOptions {
 }
 
 export interface HeartbeatMonitorDeps {
-  store: Pick<TaskStore, 'reap' | 'readWorkers' | 'forgetWorkers'>;
+  store: Pick<TaskStore, 'reap' | 'readWorkers' | 'forgetWorkers' | 'readDispatchers' | 'forgetDispatchers' | 'sweep'>;
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   transition: TransitionLog;
@@ -22,7 +22,7 @@ export interface HeartbeatMonitorDeps {
   onPaused: (paused: boolean) => void;
 }
 
-/** The record of a worker that nobody has heard of for so long is removed from Redis. */
+/** The record of a worker or dispatcher that nobody has heard of for so long is removed from Redis. */
 const RECORD_KEPT_MS = 60_000;
 const CLEANUP_MS = 10_000;
 /** Whoever can write to NATS can claim that there are workers; beyond so many they are not watched, and leases alone tell. */
@@ -128,6 +128,11 @@ export class HeartbeatMonitor {
       await this.deps.store.forgetWorkers(
         records.filter(({ heartbeatAtMs }) => heartbeatAtMs < oldest).map(({ name }) => name),
       );
+      const dispatchers = await this.deps.store.readDispatchers();
+      await this.deps.store.forgetDispatchers(
+        dispatchers.filter(({ heartbeatAtMs }) => heartbeatAtMs < oldest).map(({ id }) => id),
+      );
+      await this.deps.store.sweep();
     } catch (error) {
       this.deps.onError(error);
     }

@@ -2,16 +2,24 @@ import type { Clock } from './clock.js';
 
 /** A running child, as its start function hands it over. */
 export interface Child {
-  /** Resolves, never rejects, when the child is gone for whatever reason; the text says how, such as `SIGKILL`. */
+  /**
+   * Resolves, never rejects, when the child is gone for whatever reason; the text says how, such as `SIGKILL`, or is `IN_ORDER`.
+   */
   readonly exited: Promise<string>;
   /** Asks it to stop and resolves when it is gone. Must be bounded by itself; the system adds its own bound on top. */
   stop(): Promise<void>;
 }
 
+/** How a process ends that has done all it had to do. */
+export const IN_ORDER = 'exit code 0';
+
 export interface ChildSpec {
   readonly name: string;
-  /** `permanent`: started again whenever it ends. `temporary`: its end is reported, nothing more. */
-  readonly restart: 'permanent' | 'temporary';
+  /**
+   * `permanent`: started again whenever it ends. `transient`: unless it ended in order, as one does that was drained. `temporary`: its
+   * end is reported, nothing more.
+   */
+  readonly restart: 'permanent' | 'transient' | 'temporary';
   /** Resolves when the child serves. When the signal aborts it must give up: undo what it began, and reject. */
   start(signal: AbortSignal): Promise<Child>;
 }
@@ -35,8 +43,10 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
 /** What happened, for whoever shows it to people. */
 export type SystemEvent =
   | { type: 'childStarted'; child: string }
-  /** A permanent or temporary child ended though nobody had asked it to. */
+  /** A child ended though the system had not asked it to. */
   | { type: 'childExited'; child: string; how: string }
+  /** A transient child has ended in order: it was drained, and is not started again. */
+  | { type: 'childLeft'; child: string }
   | { type: 'childRestarting'; child: string; delayMs: number }
   /** A step of stopping failed or took too long; the steps after it were done all the same. */
   | { type: 'stopFailed'; child: string; why: string };
@@ -141,8 +151,13 @@ export class System {
     if (slot.child !== child) return;
     delete slot.child;
     if (this.#aborter.signal.aborted) return;
-    this.#tell({ type: 'childExited', child: slot.spec.name, how });
-    if (slot.spec.restart === 'permanent') this.#restartLater(slot, how);
+    const { name, restart } = slot.spec;
+    if (restart === 'transient' && how === IN_ORDER) {
+      this.#tell({ type: 'childLeft', child: name });
+      return;
+    }
+    this.#tell({ type: 'childExited', child: name, how });
+    if (restart !== 'temporary') this.#restartLater(slot, how);
   }
 
   #restartLater(slot: Slot, how: string): void {

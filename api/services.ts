@@ -6,6 +6,7 @@ import type { Config } from '../bus/config.js';
 import type { GroupStore, OutcomeReader } from '../bus/groupStore.js';
 import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import type { TaskRef } from '../bus/messages.js';
+import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
@@ -18,6 +19,7 @@ import type { Submitter } from './submitter.js';
 /** What the API is given by who starts it. */
 export interface ApiDependencies {
   store: TaskStore & OutcomeReader;
+  lists: TaskLists;
   groupStore: GroupStore;
   idempotencyStore: IdempotencyStore;
   /** Closed by the app, before it stops listening. */
@@ -28,6 +30,8 @@ export interface ApiDependencies {
   announceQueued: (count: number) => void;
   /** These attempts were cancelled while they ran: their dispatchers should stop them. Must not throw. */
   announceCancelled: (refs: TaskRef[]) => void;
+  /** A worker or dispatcher should drain. Must not throw. */
+  announceDrain: (kind: 'worker' | 'dispatcher', name: string) => void;
   transition: TransitionLog;
   log: Logger;
   config: Pick<Config, 'maxBodyBytes' | 'maxAttempts'>;

@@ -1,5 +1,6 @@
 import { type Static, type TObject, type TSchema, Type } from '@fastify/type-provider-typebox';
 import type { Failure } from '../bus/messages.js';
+import type { TaskSummary } from '../bus/taskLists.js';
 import type { TaskRecord, TransitionRecord } from '../bus/taskStore.js';
 import { Nullable, StatusSchema, Uuid } from './schemas.js';
 import { statusOf } from './taskStatus.js';
@@ -65,6 +66,7 @@ const storyFields = {
   result_bytes: Type.Integer({ description: 'Size of the pickled result' }),
   output_truncated: Type.Boolean({ description: 'It printed more than is kept' }),
   failure: Nullable(FailureStory),
+  run_again_as: Nullable(Uuid('Task under which it was run again, the latest')),
   history: Type.Array(Transition, { description: 'Oldest first' }),
 };
 
@@ -91,6 +93,7 @@ export function taskStory(task: TaskRecord): Story {
     result_bytes: task.payload.length,
     output_truncated: task.outputTruncated,
     failure: task.failure ? failureStory(task.failure) : null,
+    run_again_as: task.runAgainAs ?? null,
     history: historyStory(task.history),
     ...moments({
       queued: task.queuedAtMs,
@@ -100,6 +103,57 @@ export function taskStory(task: TaskRecord): Story {
       due: task.dueAtMs,
       next_attempt: task.state === 'retrying' ? task.dueAtMs : undefined,
     }),
+  };
+}
+
+/** A task as lists have it. */
+const summaryFields = {
+  task_id: storyFields.task_id,
+  status: storyFields.status,
+  state: storyFields.state,
+  function_id: storyFields.function_id,
+  function_name: text('Name of its function'),
+  priority: storyFields.priority,
+  attempts: storyFields.attempts,
+  worker: storyFields.worker,
+  run_time_us: storyFields.run_time_us,
+  failure: Nullable(
+    Type.Object({
+      type: FailureStory.properties.type,
+      message: Type.String({ description: 'Its beginning' }),
+      exception: FailureStory.properties.exception,
+    }),
+  ),
+  run_again_as: storyFields.run_again_as,
+};
+const LISTED_MOMENTS = ['queued', 'started', 'finished'] as const;
+
+type Summary = Static<TObject<typeof summaryFields>> & Pick<MomentFields, `${(typeof LISTED_MOMENTS)[number]}_at`>;
+export const TaskSummaryStory = Type.Unsafe<Summary>(
+  Type.Object({
+    ...summaryFields,
+    ...Object.fromEntries(LISTED_MOMENTS.map((moment) => [`${moment}_at`, momentSchemas[`${moment}_at`] as TSchema])),
+  }),
+);
+
+export function summaryStory(task: TaskSummary, functionName: string | undefined): Summary {
+  const { failure } = task;
+  const at = (ms: number | undefined): string | null => (ms === undefined ? null : isoTime(ms));
+  return {
+    task_id: task.taskId,
+    status: statusOf(task.state),
+    state: task.state,
+    function_id: task.functionId,
+    function_name: functionName ?? null,
+    priority: task.priority,
+    attempts: task.attempt,
+    worker: task.worker ?? null,
+    run_time_us: task.runTimeUs ?? null,
+    failure: failure ? { type: failure.type, message: failure.message, exception: failure.exception ?? null } : null,
+    run_again_as: task.runAgainAs ?? null,
+    queued_at: isoTime(task.queuedAtMs),
+    started_at: at(task.startedAtMs),
+    finished_at: at(task.finishedAtMs),
   };
 }
 

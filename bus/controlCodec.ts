@@ -54,6 +54,8 @@ function toControl(fields: Record<string, unknown>): ControlMessage {
     case 'worker.lost':
     case 'worker.drain':
       return { type, worker: text(fields.worker) };
+    case 'dispatcher.drain':
+      return { type, dispatcher: text(fields.dispatcher) };
     case 'component.heartbeat': {
       const base = { type, kind: toKind(fields.kind), id: text(fields.id), state: text(fields.state) } as const;
       return fields.address == null ? base : { ...base, address: text(fields.address) };

@@ -44,6 +44,8 @@ export type ControlMessage =
   | { type: 'worker.lost'; worker: string }
   /** An operator wants a worker to finish what it runs and leave. */
   | { type: 'worker.drain'; worker: string }
+  /** An operator wants a dispatcher to claim no more, give back what has not started, and leave when the rest has ended. */
+  | { type: 'dispatcher.drain'; dispatcher: string }
   /** A process of the platform is alive; `address` is where workers reach a dispatcher. */
   | { type: 'component.heartbeat'; kind: ComponentKind; id: string; state: string; address?: string }
   /** A process of the platform has stopped in good order. */
@@ -60,6 +62,7 @@ export const CONTROL_TOPICS: readonly ControlTopic[] = [
   'worker.heartbeats',
   'worker.lost',
   'worker.drain',
+  'dispatcher.drain',
   'component.heartbeat',
   'component.stopped',
 ];

@@ -21,9 +21,15 @@ export const ERROR_CATALOGUE = {
     remedy: 'Register the function first; an id is returned by POST /register_function.',
   },
   TASK_UNKNOWN: { status: 404, remedy: 'Check the id; finished tasks are kept for RESULT_TTL_SECONDS.' },
+  WORKER_UNKNOWN: { status: 404, remedy: 'Check the name; GET /workers lists the workers that are connected.' },
+  DISPATCHER_UNKNOWN: { status: 404, remedy: 'Check the id; GET /dispatchers lists the dispatchers that run.' },
   GROUP_UNKNOWN: { status: 404, remedy: 'Check the id; POST /tasks and POST /groups answer ids of groups.' },
   NOT_FOUND: { status: 404, remedy: 'See /docs for what this server offers.' },
   IDEMPOTENCY_MISMATCH: { status: 409, remedy: 'Use a new `Idempotency-Key` for each request that is not a repeat.' },
+  NOT_REPEATABLE: {
+    status: 409,
+    remedy: 'Submit the function anew with its arguments: they are kept of failed and cancelled tasks alone.',
+  },
   REQUEST_TIMEOUT: { status: 408, remedy: 'Send the request faster, or in smaller parts.' },
   ANSWER_TOO_LARGE: { status: 413, remedy: 'Ask for fewer tasks in one request.' },
   TOO_MANY_WAITS: { status: 429, remedy: 'Wait for fewer tasks at once, or ask without waiting.' },
@@ -31,6 +37,7 @@ export const ERROR_CATALOGUE = {
     status: 503,
     remedy: 'Redis cannot be reached; try again in a moment. A submission answered so may or may not have been taken.',
   },
+  EVENTS_UNAVAILABLE: { status: 503, remedy: 'NATS cannot be reached; try again in a moment.' },
   SHUTTING_DOWN: { status: 503, remedy: 'This API is stopping; try again in a moment.' },
   INTERNAL: { status: 500, remedy: 'This is a fault of the platform; its log has the details under the request id.' },
 } as const;

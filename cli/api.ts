@@ -32,6 +32,10 @@ export function runApi(config: Config): Promise<void> {
       announceCancelled: (tasks) => {
         control.send('tasks.cancelled', { type: 'tasks.cancelled', tasks });
       },
+      announceDrain: (kind, name) => {
+        if (kind === 'worker') control.send('worker.drain', { type: 'worker.drain', worker: name });
+        else control.send('dispatcher.drain', { type: 'dispatcher.drain', dispatcher: name });
+      },
       transition: component.transition,
       log: component.log,
       config,

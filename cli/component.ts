@@ -11,9 +11,11 @@ import { openLog } from '../bus/log.js';
 import { NatsBus } from '../bus/natsBus.js';
 import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
 import { RedisGroupStore } from '../bus/redis/redisGroupStore.js';
+import { RedisTaskLists } from '../bus/redis/redisTaskLists.js';
 import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
 import { keepSealKey } from '../bus/redis/sealKey.js';
+import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { every, systemClock } from '../actors/clock.js';
@@ -55,6 +57,7 @@ export interface Component {
 
 export interface ApiStores {
   store: RedisTaskStore;
+  lists: TaskLists;
   groupStore: GroupStore;
   idempotencyStore: IdempotencyStore;
 }
@@ -129,7 +132,7 @@ export async function runComponent(
       await waitFor(() => redis.status === 'ready');
       const groupStore = new RedisGroupStore(redis, { resultTtlSeconds });
       const idempotencyStore = new RedisIdempotencyStore(redis, { resultTtlSeconds });
-      return { store, groupStore, idempotencyStore };
+      return { store, groupStore, idempotencyStore, lists: new RedisTaskLists(redis, { shards }) };
     },
     openControl: async (topics) => {
       const events = component.dependency('nats');

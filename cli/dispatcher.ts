@@ -66,6 +66,7 @@ async function startDispatcher(
     'task.follow',
     'worker.lost',
     'worker.drain',
+    'dispatcher.drain',
     'component.heartbeat',
     'component.stopped',
   ]);
@@ -83,6 +84,9 @@ async function startDispatcher(
     {
       ...{ store, workers, control, clock: systemClock, transition, onError },
       nonce: newNonce,
+      onDrainRequested: () => {
+        component.requestStop();
+      },
       onRefused: (counts) =>
         component.log.info(counts, 'attempts that had been decided before: refused, or acknowledged again'),
     },

@@ -143,7 +143,7 @@ function stagesOf(
   const port = new URL(addresses.dispatcherUrl).port;
   const actor = (name: string, ...args: string[]): PlatformChildSpec => actorSpec(options, addresses, name, args);
   const workers = Array.from({ length: config.mode === 'local' ? 0 : config.workers }, (_, index) =>
-    actor(`worker-${index + 1}`, `${config.mode}_worker`, slots, addresses.dispatcherUrl),
+    leaver(actor(`worker-${index + 1}`, `${config.mode}_worker`, slots, addresses.dispatcherUrl)),
   );
   return [
     [
@@ -154,11 +154,14 @@ function stagesOf(
       // Stops after the workers, so that clients who wait get what the workers finish while they drain.
       actor('api', 'api'),
       actor('monitor', 'monitor'),
-      actor('dispatcher', 'dispatcher', '-m', config.mode, '-p', port, '-w', slots),
+      leaver(actor('dispatcher', 'dispatcher', '-m', config.mode, '-p', port, '-w', slots)),
     ],
     workers,
   ];
 }
+
+/** One that can be drained, and then has left for good. */
+const leaver = (spec: PlatformChildSpec): PlatformChildSpec => ({ ...spec, restart: 'transient' });
 
 function serverSpec(
   options: PlatformOptions,

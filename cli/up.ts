@@ -61,6 +61,8 @@ function describe(event: SystemEvent): string | undefined {
       return `${event.child} is up`;
     case 'childExited':
       return `${event.child} ended (${event.how})`;
+    case 'childLeft':
+      return `${event.child} was drained and has left; it is not started again`;
     case 'childRestarting':
       return `${event.child} starts again in ${event.delayMs} ms`;
     case 'stopFailed':

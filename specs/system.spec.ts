@@ -132,6 +132,20 @@ describe('The actor system', () => {
     expect(await system.ended).to.deep.equal({ type: 'failed', message: 'b cannot start.' });
   });
 
+  it('starts a transient child again when it crashes, not when it has left in order', async () => {
+    const system = systemOf([a.spec('transient')], [b.spec('transient')]);
+    await system.start();
+    await a.crash('SIGKILL');
+    await b.crash('exit code 0');
+    await clock.advance(POLICY.firstDelayMs);
+    expect([a.starts, b.starts]).to.deep.equal([2, 1]);
+    expect(events).to.deep.include({ type: 'childLeft', child: 'b' });
+    expect(events).not.to.deep.include({ type: 'childExited', child: 'b', how: 'exit code 0' });
+    expect(system.state).to.equal('running');
+    await system.stop();
+    expect(journal.slice(-1)).to.deep.equal(['stop a']);
+  });
+
   it('stops once however often it is asked to', async () => {
     const system = systemOf([a.spec()]);
     await system.start();

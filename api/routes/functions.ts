@@ -4,7 +4,7 @@ import { refuseWhileDraining } from '../draining.js';
 import { pickleOf } from '../pickleField.js';
 import { errorResponses, Payload, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
-import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
+import { FunctionStory, functionStory } from '../functionStory.js';
 
 const FunctionId = Uuid('Id of the function; the same bytes always have the same one');
 
@@ -51,13 +51,7 @@ export function functionRoutes(app: Api, services: ApiServices): void {
         summary: 'What is known of a function',
         params: Type.Object({ function_id: FunctionId }),
         response: {
-          200: Type.Object({
-            function_id: FunctionId,
-            name: Type.String({ description: 'As it was first registered' }),
-            payload_bytes: Type.Integer({ description: 'Size of its pickle' }),
-            registered_at: isoTimeSchema('When it was registered'),
-            registered_at_ms: msTimeSchema('When it was registered'),
-          }),
+          200: FunctionStory,
           ...errorResponses('VALIDATION_FAILED', 'FUNCTION_UNKNOWN', 'STORE_UNAVAILABLE'),
         },
       },
@@ -66,13 +60,7 @@ export function functionRoutes(app: Api, services: ApiServices): void {
       const functionId = params.function_id.toLowerCase();
       const record = await store.readFunction(functionId);
       if (!record) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
-      return {
-        function_id: functionId,
-        name: record.name,
-        payload_bytes: record.payloadBytes,
-        registered_at: isoTime(record.registeredAtMs),
-        registered_at_ms: record.registeredAtMs,
-      };
+      return functionStory(record);
     },
   );
 }

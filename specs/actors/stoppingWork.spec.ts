@@ -142,3 +142,34 @@ describe('work that is not wanted any more', () => {
     await house().become('completed', [long!]);
   });
 });
+
+describe('a dispatcher', () => {
+  const house = useHouse();
+
+  it('is asked to drain by its id', async () => {
+    const [one, two] = [house().startDispatcher('one'), house().startDispatcher('two')];
+    house().say({ type: 'dispatcher.drain', dispatcher: 'dispatcher-two' });
+    await until(() => two.drainRequests === 1);
+    expect(one.drainRequests).to.equal(0);
+  });
+
+  it('says how it stands, and takes its leave when it stops', async () => {
+    const { store } = house().fixture;
+    const { dispatcher } = house().startDispatcher();
+    await house().startWorker({ slots: 3 });
+    const done = await house().submit('echo', 20);
+    await house().become('completed', done);
+    await house().submit('hang', 2);
+    await until(async () => {
+      const [record] = await store.readDispatchers();
+      return record?.completed === 20 && record.inFlight === 2 && record.slots === 3;
+    });
+    const [record] = await store.readDispatchers();
+    expect(record).to.include({ id: 'dispatcher-one', state: 'running', mode: 'push', workers: 1, failed: 0 });
+    expect(record!.completedPerSecond).to.be.greaterThan(0);
+    const stopped = dispatcher.stop(300);
+    await until(async () => (await store.readDispatchers())[0]?.state === 'draining');
+    await stopped;
+    expect(await store.readDispatchers()).to.deep.equal([]);
+  });
+});

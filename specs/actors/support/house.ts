@@ -32,6 +32,8 @@ export interface HouseWorker {
 export interface HouseDispatcher {
   dispatcher: Dispatcher;
   url: string;
+  /** How often somebody asked it to drain. */
+  drainRequests: number;
   /** Ends it as SIGKILL would. */
   kill: () => Promise<void>;
 }
@@ -90,6 +92,7 @@ export class House {
         clock: systemClock,
         transition: this.transitions.log,
         nonce: () => randomUUID().slice(0, 8),
+        onDrainRequested: () => house.drainRequests++,
         onError: this.onError,
       },
     );
@@ -99,7 +102,8 @@ export class House {
       await dispatcher.stop(0);
     };
     this.stops.push(kill);
-    return { dispatcher, url, kill };
+    const house: HouseDispatcher = { dispatcher, url, kill, drainRequests: 0 };
+    return house;
   }
 
   async startWorker(options: { name?: string; slots?: number; urls?: string[] } = {}): Promise<HouseWorker> {

@@ -8,6 +8,7 @@ import type { TaskRef } from '../../../bus/messages.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
 import { RedisGroupStore } from '../../../bus/redis/redisGroupStore.js';
 import { RedisIdempotencyStore } from '../../../bus/redis/redisIdempotencyStore.js';
+import { RedisTaskLists } from '../../../bus/redis/redisTaskLists.js';
 import { RedisTaskStore } from '../../../bus/redis/redisTaskStore.js';
 import type { ClaimedTask, Settlement } from '../../../bus/taskStore.js';
 import type { MachineName } from '../../../bus/transitionLog.js';
@@ -33,7 +34,12 @@ export interface ApiFixture {
   groupStore: RedisGroupStore;
   settled: SettledTasks;
   /** What the app told its surroundings, in order. */
-  announced: { queued: number[]; cancelled: TaskRef[]; transitions: [MachineName, string, string, string, string][] };
+  announced: {
+    queued: number[];
+    cancelled: TaskRef[];
+    drains: string[];
+    transitions: [MachineName, string, string, string, string][];
+  };
   /** Log lines of the app, parsed. */
   logged: Record<string, unknown>[];
   /** Set by a spec to play a dependency that is away, or a process that was told to stop. */
@@ -72,7 +78,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
   const groupStore = new RedisGroupStore(connection, { resultTtlSeconds });
   const idempotencyStore = new RedisIdempotencyStore(connection, { resultTtlSeconds });
   const settled = new SettledTasks({ store, ...settledOptions });
-  const announced: ApiFixture['announced'] = { queued: [], cancelled: [], transitions: [] };
+  const announced: ApiFixture['announced'] = { queued: [], cancelled: [], drains: [], transitions: [] };
   const logged: ApiFixture['logged'] = [];
   const state: ApiFixture['state'] = { redis: true, nats: true, draining: false };
   const log = pino(
@@ -81,6 +87,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
   );
   const app = await buildApp({
     store,
+    lists: new RedisTaskLists(connection, { shards: 1 }),
     groupStore,
     idempotencyStore,
     settled,
@@ -88,6 +95,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     log,
     announceQueued: (count) => announced.queued.push(count),
     announceCancelled: (refs) => announced.cancelled.push(...refs),
+    announceDrain: (kind, name) => announced.drains.push(`${kind} ${name}`),
     transition: (machine, id, from, event, to) => announced.transitions.push([machine, id, from, event, to]),
     config: { maxBodyBytes: 1024 * 1024, maxAttempts: 3, ...config },
     isReady: () => ({ redis: state.redis, nats: state.nats }),

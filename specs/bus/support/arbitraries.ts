@@ -122,6 +122,7 @@ export const controlMessage = union<ControlMessage>({
   }),
   'worker.lost': fc.record({ worker: text }),
   'worker.drain': fc.record({ worker: text }),
+  'dispatcher.drain': fc.record({ dispatcher: text }),
   'component.heartbeat': fc.record(
     { kind, id: text, state: text, address: text },
     { requiredKeys: ['kind', 'id', 'state'] },

@@ -1,0 +1,111 @@
+import { type Static, Type } from '@fastify/type-provider-typebox';
+import { FAILURE_TYPES } from '../../bus/messages.js';
+import type { TaskQuery } from '../../bus/taskLists.js';
+import { TASK_STATES } from '../../bus/taskStore.js';
+import { FunctionNames } from '../functionNames.js';
+import { FunctionStory, functionStory } from '../functionStory.js';
+import { queryValues } from '../queryValues.js';
+import { errorResponses, Nullable, Uuid } from '../schemas.js';
+import type { Api, ApiServices } from '../services.js';
+import { STATUSES, statusOf } from '../taskStatus.js';
+import { summaryStory, TaskSummaryStory } from '../taskStory.js';
+
+const MAX_PAGE = 1_000;
+const DEFAULT_PAGE = 50;
+
+const paging = {
+  limit: Type.Optional(
+    Type.Integer({
+      ...{ minimum: 1, maximum: MAX_PAGE, examples: [DEFAULT_PAGE] },
+      description: `Most items of the page; ${DEFAULT_PAGE} when absent.`,
+    }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 200, description: 'What the page before gave as `cursor`; absent for the first.' }),
+  ),
+};
+const Cursor = Nullable(
+  Type.String({ description: 'For the next page; null at the end of the list. A page with a cursor may be empty.' }),
+);
+
+export const taskFilter = {
+  failure: Type.Optional(
+    Type.Unsafe<(typeof FAILURE_TYPES)[number]>({
+      ...{ type: 'string', enum: [...FAILURE_TYPES] },
+      description: 'Only tasks that failed so; Cancelled for cancelled ones.',
+    }),
+  ),
+  function: Type.Optional(Uuid('Only tasks of this function')),
+};
+const TaskListQuery = Type.Object({
+  status: Type.Optional(
+    Type.Unsafe<(typeof STATUSES)[number]>({
+      ...{ type: 'string', enum: [...STATUSES] },
+      description: 'Only tasks of this status.',
+    }),
+  ),
+  ...taskFilter,
+  ...paging,
+});
+
+/** Lists of tasks and functions, in pages. */
+export function listRoutes(app: Api, services: ApiServices): void {
+  const { lists, store } = services;
+  const names = new FunctionNames(store);
+
+  app.get(
+    '/tasks',
+    {
+      preValidation: queryValues({ numbers: ['limit'] }),
+      schema: {
+        operationId: 'listTasks',
+        tags: ['tasks'],
+        summary: 'Tasks, newest first',
+        description: `By the time they were accepted; failed or cancelled ones alone by the time they ended. A page is a bounded amount of work:
+under a filter that few tasks match, pages may be empty and go on. Tasks that come meanwhile shift nothing.`,
+        querystring: TaskListQuery,
+        response: {
+          200: Type.Object({ tasks: Type.Array(TaskSummaryStory), cursor: Cursor }),
+          ...errorResponses('VALIDATION_FAILED', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ query }) => {
+      const { items, cursor } = await lists.listTasks(taskQuery(query));
+      const nameOf = await names.of(items.map(({ functionId }) => functionId));
+      return { tasks: items.map((task) => summaryStory(task, nameOf.get(task.functionId))), cursor: cursor ?? null };
+    },
+  );
+
+  app.get(
+    '/functions',
+    {
+      preValidation: queryValues({ numbers: ['limit'] }),
+      schema: {
+        operationId: 'listFunctions',
+        tags: ['functions'],
+        summary: 'Functions, newest first',
+        querystring: Type.Object(paging),
+        response: {
+          200: Type.Object({ functions: Type.Array(FunctionStory), cursor: Cursor }),
+          ...errorResponses('VALIDATION_FAILED', 'STORE_UNAVAILABLE'),
+        },
+      },
+    },
+    async ({ query }) => {
+      const { items, cursor } = await lists.listFunctions(query.limit ?? DEFAULT_PAGE, query.cursor);
+      return { functions: items.map(functionStory), cursor: cursor ?? null };
+    },
+  );
+}
+
+function taskQuery(query: Static<typeof TaskListQuery>): TaskQuery {
+  const { status, failure, limit, cursor } = query;
+  return {
+    limit: limit ?? DEFAULT_PAGE,
+    ...(status && { states: TASK_STATES.filter((state) => statusOf(state) === status) }),
+    ...(query.function !== undefined && { functionId: query.function.toLowerCase() }),
+    ...(failure && { failureType: failure }),
+    ...(cursor !== undefined && { cursor }),
+  };
+}
