@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import pickling
 from .core import Core
 from .futures import TaskFuture
 from .on_worker import Initialized
@@ -116,14 +115,13 @@ class Executor(concurrent.futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         future: TaskFuture[T] = TaskFuture(core)
         try:
-            card = core.registry.card(fn, chunked)
-            item = Outgoing(future, card, self._options, pickling.dump_arguments(args, kwargs, card.shipped))
-        except pickling.ReferencesFound:
-            item = Outgoing(future, card, self._options, b"", (args, kwargs))
+            card, payload = core.registry.call(fn, args, kwargs, chunked)
         except Exception as error:
             future.settle(None, error)
             return future
-        core.submit(item, waits)
+        # Arguments with futures among them are pickled when the ids of those are known.
+        call = (args, kwargs) if payload is None else None
+        core.submit(Outgoing(future, card, self._options, payload or b"", call), waits)
         return future
 
     def wait_for_room(self) -> None:

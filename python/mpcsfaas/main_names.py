@@ -17,13 +17,14 @@ _MAX_ITEMS = 1_000
 
 
 class MainNames:
-    """The names of `__main__` that an object refers to, directly or by way of others, and whether they still hold."""
+    """The names of `__main__` that objects refer to, directly or by way of others, and whether they still hold."""
 
-    def __init__(self, root: object) -> None:
+    def __init__(self, *roots: object) -> None:
+        self.roots = roots
         self._main = vars(sys.modules["__main__"])
         self.names: dict[str, object] = {}
         self._cells: list[tuple[CellType, object]] = []
-        self._collect(root)
+        self._collect(list(roots))
 
     def still_hold(self) -> bool:
         """Tell whether every name, and every variable of an enclosing function, is what it was when it was found."""
@@ -33,9 +34,8 @@ class MainNames:
                 return False
         return all(_content(cell) is value for cell, value in self._cells)
 
-    def _collect(self, root: object) -> None:
+    def _collect(self, stack: list[object]) -> None:
         seen: set[int] = set()
-        stack = [root]
         while stack:
             obj = stack.pop()
             if id(obj) in seen or isinstance(obj, ModuleType):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def enter_main(names: Mapping[str, Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Put what a function of a script needs from its `__main__` into the worker's; return the function."""
+def enter_main(names: Mapping[str, Any], value: Any) -> Any:
+    """Put what a function of a script, or its arguments, need from its `__main__` into the worker's; return the value."""
     vars(sys.modules["__main__"]).update(names)
-    return function
+    return value
 
 
 def make_enum(base: type, name: str, members: Mapping[str, Any], extras: Mapping[str, Any]) -> type:

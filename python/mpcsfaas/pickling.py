@@ -49,6 +49,14 @@ class ReferencesFound(Exception):
     """The arguments contain futures, so they can be pickled only when the ids of those are known."""
 
 
+class NameNeeded(Exception):
+    """The arguments contain a function or class of the script, `obj`, that the function does not bring along yet."""
+
+    def __init__(self, obj: object) -> None:
+        super().__init__(obj)
+        self.obj = obj
+
+
 class _NeedsDill(Exception):
     """A function or class appeared that only dill can carry."""
 
@@ -61,7 +69,8 @@ class _FastPickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, (FunctionType, type)):
             if not has_importable_name(obj) and not _goes_by_name(obj, self.shipped):
-                raise _NeedsDill
+                top = _top_of_script(obj)
+                raise _NeedsDill if top is None else NameNeeded(top)
         elif isinstance(obj, TaskReference):
             # Only where `persistent_id` has not taken it before.
             raise ReferencesFound
@@ -111,6 +120,16 @@ def _reference(obj: Any, found: dict[str, None], waits: bool) -> tuple[str, str]
     return (TASK_REFERENCE, task_id)
 
 
+def _top_of_script(obj: Any) -> Any:
+    """Return what at the top of the script is the object or contains it; None when it cannot be reached by name."""
+    if obj.__module__ != "__main__":
+        return None
+    name = obj.__qualname__.split(".")[0]
+    top: Any = vars(sys.modules["__main__"]).get(name)
+    is_itself = isinstance(top, (FunctionType, type)) and top.__name__ == name
+    return top if is_itself and _goes_by_name(obj, {name: top}) else None
+
+
 def _goes_by_name(obj: Any, shipped: Mapping[str, object]) -> bool:
     if not shipped or obj.__module__ != "__main__":
         return False
@@ -151,7 +170,8 @@ def _full_dumps(
 def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], shipped: Mapping[str, object]) -> bytes:
     """Pickle a call's arguments; `shipped` are names that travel with the function.
 
-    Raises ReferencesFound when there are futures among them, and what the picklers raise when a value cannot be pickled.
+    Raises ReferencesFound when there are futures among them, NameNeeded, and what the picklers raise when a value cannot be
+    pickled.
     """
     if not kwargs:
         for value in args:
@@ -161,10 +181,10 @@ def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], shipped: Ma
             return pickle.dumps((args, kwargs), PROTOCOL)
     try:
         return _fast_dumps(_FastPickler, (args, kwargs), shipped)[0]
-    except (ReferencesFound, MemoryError, RecursionError):
+    except (ReferencesFound, NameNeeded, MemoryError, RecursionError):
         raise
     except Exception:
-        return _full_dumps((args, kwargs), shipped, _SeekingPickler)[0]
+        return _full_dumps(_with_names((args, kwargs), shipped), shipped, _SeekingPickler)[0]
 
 
 def dump_references(
@@ -179,7 +199,14 @@ def dump_references(
     except (MemoryError, RecursionError, IdUnknown):
         raise
     except Exception:
-        return _full_dumps((args, kwargs), shipped, _FullPickler, waits)
+        return _full_dumps(_with_names((args, kwargs), shipped), shipped, _FullPickler, waits)
+
+
+def _with_names(pair: object, shipped: Mapping[str, object]) -> object:
+    """Give arguments what their own functions, such as a lambda, need of the script."""
+    found = MainNames(pair).names
+    names = {name: value for name, value in found.items() if name not in shipped}
+    return _WithNames(names, pair) if names else pair
 
 
 def _fast_dumps(
@@ -202,8 +229,8 @@ class _SeekingPickler(_FullPickler):
 
 
 class _WithNames:
-    def __init__(self, names: Mapping[str, object], function: Callable[..., Any]) -> None:
-        self.parts = (names, function)
+    def __init__(self, names: Mapping[str, object], value: object) -> None:
+        self.parts = (names, value)
 
     def __reduce__(self) -> Any:
         return on_worker.enter_main, self.parts

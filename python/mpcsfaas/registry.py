@@ -72,30 +72,55 @@ class Registry:
         self._by_payload: OrderedDict[bytes, FunctionCard] = OrderedDict()
         self._lock = threading.Lock()
 
-    def card(self, function: Callable[..., Any], chunked: bool = False) -> FunctionCard:
+    def card(
+        self, function: Callable[..., Any], chunked: bool = False, also: tuple[object, ...] = ()
+    ) -> FunctionCard:
         """Return the card of a function, or of one that calls it many times (`chunked`).
 
-        It is a new one when what the function uses of its script has changed. Raises TypeError.
+        It is a new one when what the function uses of its script has changed, or is to bring `also` something more of the
+        script. Raises TypeError.
         """
         cards = self._by_function[chunked]
         # Other callables have state, so what they are must be looked at each time.
         by_identity = isinstance(function, _BY_IDENTITY)
         if by_identity:
             known = cards.get(function)
-            if known is not None and known[1].still_hold():
+            if known is not None and not also and known[1].still_hold():
                 return known[0]
         if not callable(function):
             raise TypeError(f"a function is needed, not {function!r}")
-        card, names = self._make(function, chunked)
+        # Those of an earlier card are needed still.
+        more = (known[1].roots[1:] if by_identity and known is not None else ()) + also
+        card, names = self._make(function, chunked, more)
         if by_identity:
             cards[function] = (card, names)
         return card
 
-    def _make(self, function: Callable[..., Any], chunked: bool) -> tuple[FunctionCard, MainNames]:
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], chunked: bool
+    ) -> tuple[FunctionCard, bytes | None]:
+        """Return the card of a function, and its pickled arguments, or None where futures are among them.
+
+        Raises what pickling raises, and TypeError for what is no function.
+        """
+        also: tuple[object, ...] = ()
+        while True:
+            card = self.card(function, chunked, also)
+            try:
+                return card, pickling.dump_arguments(args, kwargs, card.shipped)
+            except pickling.NameNeeded as needed:
+                # From now on the function brings it along, so that both speak of the same class.
+                also += (needed.obj,)
+            except pickling.ReferencesFound:
+                return card, None
+
+    def _make(
+        self, function: Callable[..., Any], chunked: bool, also: tuple[object, ...]
+    ) -> tuple[FunctionCard, MainNames]:
         wrapped = function if self._wrap is None else self._wrap(function)
         if chunked:
             wrapped = Chunk(wrapped)
-        names = MainNames(wrapped)
+        names = MainNames(wrapped, *also)
         payload = pickling.dump_function(wrapped, names)
         with self._lock:
             card = self._by_payload.get(payload)

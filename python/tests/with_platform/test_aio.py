@@ -1,0 +1,115 @@
+"""The asyncio twin."""
+
+import asyncio
+import time
+import unittest
+
+import functions
+
+from mpcsfaas import AsyncClient, AsyncExecutor, Client
+
+
+class Awaiting(unittest.IsolatedAsyncioTestCase):
+    async def test_results_and_exceptions(self):
+        async with AsyncExecutor() as executor:
+            self.assertEqual(await executor.submit(pow, 2, 5), 32)
+            with self.assertRaises(ValueError):
+                await executor.submit(functions.fail, "x")
+
+    async def test_many_at_once(self):
+        async with AsyncExecutor() as executor:
+            values = await asyncio.gather(*(executor.submit(functions.same, n) for n in range(3000)))
+        self.assertEqual(values, list(range(3000)))
+
+    async def test_the_loop_is_never_held_up(self):
+        gaps, last = [], time.monotonic()
+
+        async def watch():
+            nonlocal last
+            while True:
+                await asyncio.sleep(0.005)
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
+
+        watcher = asyncio.ensure_future(watch())
+        async with AsyncExecutor() as executor:
+            await asyncio.gather(*(executor.submit(functions.nap, 0.2) for _ in range(4)))
+        watcher.cancel()
+        self.assertLess(max(gaps), 0.5)
+
+    async def test_map_keeps_the_order_and_ends_early(self):
+        async with AsyncExecutor() as executor:
+            self.assertEqual(
+                [value async for value in executor.map(pow, range(50), range(50))], [n**n for n in range(50)]
+            )
+            async for value in executor.map(functions.same, iter(int, 1), buffersize=5):
+                self.assertEqual(value, 0)
+                break
+
+    async def test_as_they_complete(self):
+        async with AsyncExecutor() as executor:
+            tasks = [executor.submit(functions.nap, pause, pause) for pause in (0.4, 0.0)]
+            values = [await one for one in asyncio.as_completed(tasks)]
+        self.assertEqual(values, [0.0, 0.4])
+
+    async def test_cancelling_who_waits_cancels_the_task(self):
+        async with AsyncExecutor() as executor:
+            task = executor.submit(functions.loop_forever)
+
+            async def wait_for_it():
+                await task
+
+            waiting = asyncio.ensure_future(wait_for_it())
+            while task.task_id is None:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            waiting.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await waiting
+            task_id = task.task_id
+        self.assertEqual(Client().status(task_id), "CANCELLED")
+
+    async def test_a_timeout_cancels_the_task(self):
+        async with AsyncExecutor() as executor:
+            task = executor.submit(functions.loop_forever)
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(task, 0.5)
+        self.assertEqual(Client().status(task.task_id), "CANCELLED")
+
+    async def test_options(self):
+        async with AsyncExecutor() as executor:
+            with self.assertRaises(TimeoutError):
+                await executor.options(timeout=0.2).submit(functions.nap, 30)
+
+
+class Asking(unittest.IsolatedAsyncioTestCase):
+    async def test_the_client(self):
+        async with AsyncClient() as client:
+            self.assertEqual(await client.run(pow, 2, 5), 32)
+            executor = client.executor()
+            tasks = [executor.submit(functions.same, n) for n in range(3)]
+            await asyncio.gather(*tasks)
+            ids = [task.task_id for task in tasks]
+            self.assertEqual(await client.results(ids, 10), [0, 1, 2])
+            self.assertEqual(await client.result(ids[1], 10), 1)
+            self.assertEqual(await client.status(ids[0]), "COMPLETED")
+            self.assertEqual((await client.task(ids[0]))["attempts"], 1)
+            self.assertIn("completed", await client.explain(ids[0]))
+            found = [one.value async for one in client.group_results(executor.group_id, 10)]
+            self.assertEqual(sorted(found), [0, 1, 2])
+            self.assertEqual(sorted([one.value async for one in client.as_completed(ids, 10)]), [0, 1, 2])
+            running = executor.submit(functions.nap, 30)
+            while running.task_id is None:
+                await asyncio.sleep(0.01)
+            self.assertEqual(await client.cancel(running.task_id), 1)
+            await executor.shutdown()
+
+    async def test_leaving_a_stream_early(self):
+        async with AsyncClient() as client:
+            executor = client.executor()
+            tasks = [executor.submit(functions.same, n) for n in range(100)]
+            await asyncio.gather(*tasks)
+            async for one in client.group_results(executor.group_id, 10):
+                self.assertEqual(one.status, "COMPLETED")
+                break
+            await executor.shutdown()

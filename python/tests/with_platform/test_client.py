@@ -1,0 +1,162 @@
+"""The calls of `Client`, and functions decorated with `@function`."""
+
+import concurrent.futures
+import subprocess
+import sys
+import time
+import unittest
+
+import functions
+
+import mpcsfaas
+from mpcsfaas import Client, Executor
+
+SUBMIT_AND_DIE = """
+import os
+import functions
+from mpcsfaas import Executor
+executor = Executor()
+futures = [executor.submit(functions.nap, 0.3, number) for number in range(8)]
+while not all(future.task_id for future in futures):
+    pass
+print(executor.group_id, flush=True)
+os._exit(9)
+"""
+
+
+class Calls(unittest.TestCase):
+    def setUp(self):
+        self.client = Client()
+        self.addCleanup(self.client.close)
+
+    def test_run_submit_and_map(self):
+        self.assertEqual(self.client.run(pow, 2, 5), 32)
+        self.assertEqual(self.client.submit(pow, 2, 5).result(10), 32)
+        self.assertEqual(list(self.client.map(abs, [-1, 2])), [1, 2])
+        self.assertEqual(self.client.options(timeout=9).submit(pow, 2, 5).result(10), 32)
+
+    def test_registering_twice_is_once(self):
+        self.assertEqual(self.client.register(functions.add), self.client.register(functions.add))
+        self.assertEqual(self.client.function(self.client.register(functions.add))["name"], "add")
+
+    def test_results_by_id(self):
+        futures = [self.client.submit(functions.nap, 0.05 * (3 - n), n) for n in range(3)]
+        self.assertEqual([future.result(10) for future in futures], [0, 1, 2])
+        ids = [future.task_id for future in futures]
+        self.assertEqual(self.client.results(ids, 10), [0, 1, 2])
+        self.assertEqual(self.client.result(ids[2]), 2)
+        self.assertEqual(sorted(one.index for one in self.client.as_completed(ids)), [0, 1, 2])
+        self.assertEqual(self.client.status(ids[0]), "COMPLETED")
+
+    def test_results_with_errors_among_them(self):
+        good, bad = self.client.submit(functions.same, 1), self.client.submit(functions.fail, "x")
+        concurrent.futures.wait([good, bad], 10)
+        bad_id, good_id = bad.task_id, good.task_id
+        error, value = self.client.results([bad_id, good_id], 10, return_exceptions=True)
+        self.assertEqual((type(error), value), (ValueError, 1))
+        with self.assertRaises(ValueError):
+            self.client.results([bad_id, good_id], 10)
+
+    def test_waiting_for_results_takes_no_longer_than_told(self):
+        future = self.client.submit(functions.nap, 30)
+        while future.task_id is None:
+            time.sleep(0.01)
+        with self.assertRaises(TimeoutError):
+            self.client.result(future.task_id, 0.2)
+        self.assertEqual(self.client.cancel(future.task_id), 1)
+        self.assertEqual(self.client.cancel(future.task_id), 0)
+        with self.assertRaises(mpcsfaas.TaskUnknown):
+            self.client.cancel("6b1c3c5e-5d0c-4b5e-9b3f-1f6f0f6f2a11")
+
+    def test_a_story_and_its_explanation(self):
+        future = self.client.submit(functions.fail, "because")
+        future.exception(10)
+        story = self.client.task(future.task_id)
+        self.assertEqual((story["status"], story["attempts"]), ("FAILED", 1))
+        self.assertIn("raised ValueError: because", self.client.explain(future.task_id))
+        done = self.client.submit(functions.same, 1)
+        done.result(10)
+        self.assertIn("It completed on worker", self.client.explain(done.task_id))
+
+    def test_a_delayed_task_says_so(self):
+        future = self.client.options(delay=60).submit(functions.same, 1)
+        while future.task_id is None:
+            time.sleep(0.01)
+        self.assertTrue(self.client.explain(future.task_id))
+        future.cancel()
+
+    def test_workers(self):
+        (worker, *_) = self.client.workers()
+        self.assertIn("python_version", worker)
+
+    def test_from_another_process_after_a_crash(self):
+        died = subprocess.run(
+            [sys.executable, "-c", SUBMIT_AND_DIE], capture_output=True, text=True, timeout=60
+        )
+        self.assertEqual(died.returncode, 9, died.stderr)
+        group = self.client.group(died.stdout.strip())
+        self.assertEqual(group.progress()["total"], 8)
+        seen = {result.index: result.result() for result in group.results(20)}
+        self.assertEqual(seen, {number: number for number in range(8)})
+        self.assertEqual(group.values(10), list(range(8)))
+
+    def test_a_group_ends_with_its_executor(self):
+        with Executor() as executor:
+            futures = [executor.submit(functions.same, number) for number in range(5)]
+        group = self.client.group(executor.group_id)
+        self.assertEqual(len(list(group.results(10, follow=True))), len(futures))
+        self.assertTrue(group.progress()["closed"])
+
+    def test_cancelling_a_group(self):
+        executor = Executor()
+        futures = [executor.submit(functions.nap, 30) for _ in range(5)]
+        while not all(future.task_id for future in futures):
+            time.sleep(0.01)
+        group = self.client.group(executor.group_id)
+        with self.assertRaises(TimeoutError):
+            list(group.results(0.2))
+        self.assertEqual(group.cancel(), 5)
+        executor.shutdown()
+        self.assertTrue(all(future.cancelled() for future in futures))
+
+    def test_an_unknown_group(self):
+        with self.assertRaises(mpcsfaas.NotFound):
+            list(self.client.group("6b1c3c5e-5d0c-4b5e-9b3f-1f6f0f6f2a11"))
+
+
+@mpcsfaas.function
+def square(number):
+    return number * number
+
+
+@mpcsfaas.function(timeout=0.2)
+def rest(seconds):
+    time.sleep(seconds)
+
+
+@mpcsfaas.function
+def factorial(number):
+    return 1 if number == 0 else number * factorial(number - 1)
+
+
+class Decorated(unittest.TestCase):
+    def test_here_and_there(self):
+        self.assertEqual((square(3), square.local(3), square.remote(3).result(10)), (9, 9, 9))
+        self.assertEqual(list(square.map(range(5))), [0, 1, 4, 9, 16])
+        self.assertEqual(square.__name__, "square")
+
+    def test_options(self):
+        self.assertIsInstance(rest.remote(30).exception(10), TimeoutError)
+        self.assertIsNone(rest.options(timeout=20).remote(0.3).result(10))
+
+    def test_a_function_that_calls_itself(self):
+        self.assertEqual(factorial.remote(10).result(10), 3628800)
+
+    def test_another_executor(self):
+        with Executor() as executor:
+            cube = mpcsfaas.function(executor=executor)(_cube)
+            self.assertEqual(cube.remote(3).result(10), 27)
+
+
+def _cube(number):
+    return number**3
