@@ -73,6 +73,8 @@ export interface Config {
   readonly maxResultBytes: number;
   /** `MAX_OUTPUT_BYTES`: how much of what a task prints is kept. Default 1 MiB. */
   readonly maxOutputBytes: number;
+  /** `MAX_MEMORY`: address space of a Python process, such as 512M or 2G, beyond which its function fails. Default 0: no limit. */
+  readonly maxMemoryBytes: number;
   /** `SHUTDOWN_GRACE_MS`: how long an actor may drain before what it runs is ended. Default 10000. */
   readonly shutdownGraceMs: number;
 }
@@ -93,6 +95,8 @@ const MEBIBYTE = 1024 * 1024;
 /** Together with a few messages it must fit into one frame of the worker wire (192 MiB, `bus/zeromq/wire.ts`). */
 const MAX_PICKLE_BYTES = 128 * MEBIBYTE;
 const DAY_MS = 86_400_000;
+/** With less Python and dill hardly start. */
+const MIN_MEMORY_BYTES = 64 * MEBIBYTE;
 
 /**
  * Reads a configuration from variables; an empty one counts as not set, so that `make VAR=` works.
@@ -133,6 +137,7 @@ export function parseConfig(env: Environment): Config {
     requestTimeoutMs: integer(env, 'REQUEST_TIMEOUT_MS', 60_000, 100, DAY_MS),
     maxResultBytes: integer(env, 'MAX_RESULT_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     maxOutputBytes: integer(env, 'MAX_OUTPUT_BYTES', MEBIBYTE, 0, 64 * MEBIBYTE),
+    maxMemoryBytes: size(env, 'MAX_MEMORY', 0, MIN_MEMORY_BYTES),
     shutdownGraceMs: integer(env, 'SHUTDOWN_GRACE_MS', 10_000, 0, DAY_MS),
   };
 }
@@ -149,6 +154,17 @@ function integer(env: Environment, variable: string, fallback: number, min: numb
     throw new ConfigError(variable, value, `a whole number from ${min} to ${max}`);
   }
   return number;
+}
+
+/** Bytes, or K, M, G of them; 0, or at least `min`. */
+function size(env: Environment, variable: string, fallback: number, min: number): number {
+  const value = text(env, variable, String(fallback));
+  const [, digits, unit = ''] = /^(\d{1,12})([KMG]?)$/i.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** ' KMG'.indexOf(unit.toUpperCase() || ' ');
+  if (digits === undefined || (bytes !== 0 && (bytes < min || bytes > Number.MAX_SAFE_INTEGER))) {
+    throw new ConfigError(variable, value, `0 for no limit, or a size from ${min / MEBIBYTE}M, such as 512M or 2G`);
+  }
+  return bytes;
 }
 
 function port(env: Environment, variable: string, fallback: number): number {

@@ -11,6 +11,7 @@ import { explain } from './startError.js';
 const EXIT_FAILED = 1;
 
 interface WorkerOptions {
+  maxMemory?: string;
   pythonpath: string[];
   name?: string;
 }
@@ -64,9 +65,15 @@ for (const mode of ['push', 'pull'] as const) {
         .default([], 'none'),
     )
     .option('--name <name>', 'what the worker is called')
-    .action(async (processes: string, url: string, { pythonpath, name }: WorkerOptions) => {
+    .option('--max-memory <size>', 'address space of each Python process, such as 512M or 2G')
+    .action(async (processes: string, url: string, { pythonpath, name, maxMemory }: WorkerOptions) => {
       const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
-      const [config] = configured({ SLOTS: processes, DISPATCHER_URL: url, PYTHONPATH: searched.join(':') });
+      const [config] = configured({
+        SLOTS: processes,
+        DISPATCHER_URL: url,
+        PYTHONPATH: searched.join(':'),
+        MAX_MEMORY: maxMemory,
+      });
       const worker = { mode, url: config.dispatcherUrl, ...(name === undefined ? {} : { name }) };
       await (await import('./worker.js')).runWorker(config, worker);
     });

@@ -47,6 +47,7 @@ export function createSupervisor(component: Component, config: Config, { urls, c
     pythonPath: [...config.pythonPath],
     maxOutputBytes: config.maxOutputBytes,
     maxResultBytes: config.maxResultBytes,
+    maxMemoryBytes: config.maxMemoryBytes,
     onProcessEvent: ({ type, ...event }) => {
       const unexpected = type === 'startFailed' || ('reason' in event && ['itself', 'corrupt'].includes(event.reason));
       log[unexpected ? 'warn' : 'debug'](event, `python process ${type}`);

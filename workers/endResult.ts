@@ -40,7 +40,10 @@ export function resultOfEnd(
 }
 
 function timeout(timeoutMs: number): Failure {
-  return { type: 'Timeout', message: `the function ran longer than its limit of ${timeoutMs} ms and was terminated` };
+  return {
+    type: 'Timeout',
+    message: `the function ran longer than its limit of ${timeoutMs} ms and was terminated; a larger timeout_s gives it more`,
+  };
 }
 
 function crash(end: ProcessEnd): Failure {

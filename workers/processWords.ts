@@ -25,6 +25,8 @@ export function endWords(end: ProcessEnd): string {
   if (exitCode === EXIT_RUNTIME_FAILED) return `the Python runtime itself failed; please report it: ${stderr}`;
   if (hasLostWire(end) || exitCode === EXIT_SPOILT)
     return 'the Python process lost its connection: a task closed or wrote to file descriptors it had not opened';
+  if (signal === 'SIGKILL')
+    return 'the Python process was killed by SIGKILL while running the task; unless somebody did it, the machine had run out of memory';
   if (signal !== null) return `the Python process was killed by ${signal} while running the task`;
   return `the Python process exited with code ${exitCode ?? 'unknown'} while running the task`;
 }

@@ -13,12 +13,13 @@ import copyreg
 import json
 import os
 import pickle
+import resource
 import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.pool import rebuild_exc  # type: ignore[attr-defined]
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Final
 
 import dill
@@ -82,21 +83,24 @@ def render(
     error: BaseException, main: ModuleType, client_knows: Callable[[str], bool]
 ) -> tuple[bytes, bytes]:
     """Return meta and payload of a FAILED frame; `client_knows` tells of a top-level module whether the client has it."""
+    raised = error
+    if isinstance(error, MemoryError):
+        error = _memory_limit(error)
     shown = error.shown if isinstance(error, PlatformError) else error
     text = traceback_text(shown)
     message = error.message if isinstance(error, PlatformError) else safe_text(shown)
     meta: dict[str, object] = {
-        "type": error.kind if isinstance(error, PlatformError) else _failure_type(error),
+        "type": error.kind if isinstance(error, PlatformError) else "UserException",
         "message": cut(message),
         "exception": type(shown).__name__,
         "traceback": text,
     }
-    if not isinstance(error, PlatformError):
-        meta["bases"] = _class_names(type(error))
+    if not isinstance(raised, PlatformError):
+        meta["bases"] = _class_names(type(raised))
     payload = _exception_payload(shown, text, main, client_knows)
     # Frames keep their locals alive, which after a MemoryError is the memory that is missing.
     with contextlib.suppress(Exception):
-        traceback.clear_frames(shown.__traceback__)
+        traceback.clear_frames(raised.__traceback__)
     return json.dumps(meta).encode(), payload
 
 
@@ -111,8 +115,19 @@ def _class_names(kind: type[BaseException]) -> list[str]:
     return names
 
 
-def _failure_type(error: BaseException) -> str:
-    return "MemoryLimit" if isinstance(error, MemoryError) else "UserException"
+def _memory_limit(error: MemoryError) -> PlatformError:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        text = "the function needed more memory than the machine of the worker could give"
+        remedy = "let it work on less at a time, or run fewer at once"
+    else:
+        text = f"the function needed more memory than a process of its worker may have, {limit >> 20} MiB"
+        remedy = "let it work on less at a time, or start the worker with a larger --max-memory"
+    said = safe_text(error)
+    text = f"{text}{f' ({said})' if said else ''}; {remedy}"
+    shown = MemoryError(f"MemoryLimit: {text}")
+    shown.__traceback__ = error.__traceback__
+    return PlatformError("MemoryLimit", shown, text)
 
 
 def safe_text(error: BaseException) -> str:
@@ -134,17 +149,23 @@ def cut(text: str) -> str:
 def traceback_text(error: BaseException) -> str:
     """Return the traceback as Python prints it, chained causes included, without the runtime's own frames."""
     try:
-        return cut(
-            "".join(traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__)))
-        )
+        shown = traceback.TracebackException(type(error), error, error.__traceback__)
+        _drop_own_frames(shown)
+        return cut("".join(shown.format()))
     except BaseException as inner:
         return f"{type(error).__name__}: {safe_text(error)}\n(no traceback: {type(inner).__name__} while printing it)\n"
 
 
-def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FILES):
-        trace = trace.tb_next
-    return trace
+def _drop_own_frames(shown: traceback.TracebackException) -> None:
+    pending = [shown]
+    seen: set[int] = set()
+    while pending:
+        chained = pending.pop()
+        if id(chained) in seen:
+            continue
+        seen.add(id(chained))
+        chained.stack[:] = [line for line in chained.stack if not line.filename.startswith(_OWN_FILES)]
+        pending += [link for link in (chained.__cause__, chained.__context__) if link is not None]
 
 
 def add_hint(error: BaseException) -> None:

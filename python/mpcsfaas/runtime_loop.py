@@ -248,11 +248,12 @@ class Runtime:
         except MemoryError:
             raise
         except BaseException as error:
-            text = f"the result, of type {type(value).__name__}, cannot be serialized: {failures.safe_text(error)}"
+            text = f"the result, of type {type(value).__name__}, cannot be serialized: {failures.safe_text(error)}; return plain data"
             shown: Exception = TypeError(f"ResultSerializationError: {text}")
+            shown.__cause__ = error
             raise PlatformError("ResultSerializationError", shown, text) from error
         if len(payload) > self._max_result_bytes:
-            text = f"the result has {len(payload)} bytes, more than the limit of {self._max_result_bytes}"
+            text = f"the result has {len(payload)} bytes, more than the limit of {self._max_result_bytes}; return less, or raise MAX_RESULT_BYTES"
             shown = ValueError(f"ResultTooLarge: {text}")
             raise PlatformError("ResultTooLarge", shown, text)
         return payload

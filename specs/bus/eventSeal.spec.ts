@@ -55,7 +55,13 @@ describe('The seal of control events', () => {
     const buses: NatsBus[] = [];
     const heard: ControlMessage[] = [];
     const tasks = [{ taskId: 't', state: 'completed' as const, payload: Buffer.from('result') }];
-    const TOPICS: ControlTopic[] = ['tasks.settled', 'component.heartbeat', 'worker.drain', 'tasks.queued'];
+    const TOPICS: ControlTopic[] = [
+      'tasks.settled',
+      'component.heartbeat',
+      'worker.drain',
+      'task.output',
+      'tasks.queued',
+    ];
     const bus = async (address: string, seal: EventSeal): Promise<NatsBus> => {
       const events = { lost: () => undefined, restored: () => undefined };
       const onError = (error: unknown): never => expect.fail(String(error));
@@ -80,10 +86,11 @@ describe('The seal of control events', () => {
       expect(heard).to.deep.equal([{ type: 'tasks.settled', tasks }]);
     });
 
-    it('lets nobody else announce dispatchers or drain workers; nudges need no seal', async () => {
+    it('lets nobody else announce dispatchers, drain workers or say what a task prints; nudges need no seal', async () => {
       const announced: ControlMessage[] = [
         { type: 'component.heartbeat', kind: 'dispatcher', id: 'd', state: 'running', address: 'tcp://elsewhere:1' },
         { type: 'worker.drain', worker: 'w' },
+        { type: 'task.output', taskId: 't', attempt: 1, offset: 0, length: 3, bytes: Buffer.from('all') },
         { type: 'tasks.queued', count: 1 },
       ];
       const say = async (address: string, seal: EventSeal): Promise<void> => {
@@ -95,7 +102,7 @@ describe('The seal of control events', () => {
       expect(heard).to.deep.equal([{ type: 'tasks.queued', count: 1 }]);
       heard.splice(0);
       await say('platform', sealWith('key'));
-      await until(() => heard.length === 3);
+      await until(() => heard.length === 4);
       expect(heard).to.have.deep.members(announced);
     });
 

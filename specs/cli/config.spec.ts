@@ -32,6 +32,13 @@ describe('The configuration', () => {
     expect(config.pythonPath).to.deep.equal(['/a', resolve('b')]);
   });
 
+  it('reads sizes in bytes, K, M and G', () => {
+    const sizes = ['0', '134217728', '131072k', '128M', '2G'].map(
+      (size) => parseConfig({ MAX_MEMORY: size }).maxMemoryBytes,
+    );
+    expect(sizes).to.deep.equal([0, 2 ** 27, 2 ** 27, 2 ** 27, 2 ** 31]);
+  });
+
   const WRONG: [variable: string, value: string, allowed: string][] = [
     ['MODE', 'shove', 'one of push, pull, local'],
     ['LOG_LEVEL', 'loud', 'one of trace, debug, info, warn, error, fatal, silent'],
@@ -41,6 +48,8 @@ describe('The configuration', () => {
     ['SLOTS', '0', 'a whole number from 1 to 1024'],
     ['WORKERS', '-1', 'a whole number from 0 to 1000'],
     ['LEASE_MS', '1e9', 'a whole number from 100 to 86400000'],
+    ['MAX_MEMORY', '2T', '0 for no limit, or a size from 64M, such as 512M or 2G'],
+    ['MAX_MEMORY', '1M', '0 for no limit, or a size from 64M, such as 512M or 2G'],
     ['REDIS_URL', 'localhost:6379', 'a URL such as redis://127.0.0.1:6379'],
     ['NATS_URL', 'http://localhost', 'a URL such as nats://127.0.0.1:4222'],
     ['DISPATCHER_URL', 'tcp://nowhere', 'a URL such as tcp://127.0.0.1:5555'],
