@@ -13,17 +13,26 @@ const AFTERWARDS_MS = 1_000;
 export async function runFault(fault: Fault): Promise<Row> {
   const why = fault.unavailable?.();
   if (why !== undefined) return skippedRow(fault.name, why);
-  const scene = await Scene.open(fault.platform ?? {}, fault.taskScale);
+  let scene: Scene;
+  try {
+    scene = await Scene.open(fault.platform ?? {}, fault.taskScale);
+  } catch (error) {
+    return failedRow(fault, error); // The other faults are tried all the same.
+  }
   let row: Row;
   try {
     row = await underLoad(fault, scene);
   } catch (error) {
-    const violations = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
-    row = { ...skippedRow(fault.name, ''), violations };
+    row = failedRow(fault, error);
   } finally {
     await fault.cleanUp?.(scene);
   }
   return finish(row, (await scene.close()).length);
+}
+
+function failedRow(fault: Fault, error: unknown): Row {
+  const violations = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+  return { ...skippedRow(fault.name, ''), violations };
 }
 
 async function underLoad(fault: Fault, scene: Scene): Promise<Row> {
