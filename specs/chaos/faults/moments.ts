@@ -1,3 +1,4 @@
+import { shardKeys } from '../../../bus/redis/keys.js';
 import { eventually } from '../../support/eventually.js';
 import type { Trap } from '../../support/tcpProxy.js';
 import { behind, dispatcherBehindProxy, takeProxyAway } from '../behindProxy.js';
@@ -20,8 +21,8 @@ const TASKS = 4;
 const TASK_SECONDS = 0.4;
 /** Of tasks that run over the dispatcher's death. */
 const LONG_SECONDS = 2.5;
-/** Only a settlement brings this word from a dispatcher to Redis. */
-const SETTLEMENT = 'task.succeeded';
+/** Of all that a dispatcher says to Redis only a settlement names the place of what tasks print. */
+const SETTLEMENT = shardKeys(0).outputPrefix;
 
 const count = (all: readonly Story[], status: string): number => all.filter((story) => story.status === status).length;
 
