@@ -35,7 +35,7 @@ export function resultOfEnd(
     startedAtMs: sent.sentAtMs,
     runTimeUs: (Date.now() - sent.sentAtMs) * 1_000,
     peakMemoryKib,
-    output: sent.output?.record() ?? Buffer.alloc(0),
+    output: sent.task.output?.record() ?? Buffer.alloc(0),
   };
 }
 

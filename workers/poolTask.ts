@@ -1,5 +1,6 @@
 /** One order inside the pool, and the queue of those not sent to a process. */
 import type { TaskOrder, TaskRef } from '../bus/messages.js';
+import type { PrintedOutput } from './printedOutput.js';
 
 export interface PoolTask {
   readonly order: TaskOrder;
@@ -11,6 +12,11 @@ export interface PoolTask {
   alone: boolean;
   /** Somebody reads what it prints while it runs. */
   followed: boolean;
+  /**
+   * Once it has printed something. When its process ends through no fault of its own and it runs again, in the same attempt, what
+   * it prints is added: who follows has read the beginning.
+   */
+  output?: PrintedOutput;
 }
 
 export function taskKey(task: TaskRef): string {

@@ -1,7 +1,6 @@
 /** What a process is started with, what it has, and how it ends. */
 import type { TaskResult } from '../bus/messages.js';
 import type { PoolTask } from './poolTask.js';
-import type { PrintedOutput } from './printedOutput.js';
 
 /** Why a process was ended, or `itself` where the pool did not ask for it. */
 export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
@@ -25,8 +24,6 @@ export interface SentTask {
   readonly expectedUs: number;
   /** Wall clock, for a task of which no measurement comes. */
   readonly sentAtMs: number;
-  /** Once it has printed something. */
-  output?: PrintedOutput;
 }
 
 export interface Finished {

@@ -162,7 +162,7 @@ export class PythonPool implements ProcessPool {
   printed(ref: TaskRef, from: number, limit: number): { bytes: Buffer; length: number } | undefined {
     const task = this.tasks.get(taskKey(ref));
     if (task === undefined) return undefined;
-    const output = this.holderOf(task)?.sent.output;
+    const { output } = task;
     return { bytes: output?.slice(from, limit) ?? Buffer.alloc(0), length: output?.length ?? 0 };
   }
 
@@ -302,8 +302,8 @@ export class PythonPool implements ProcessPool {
       const { peakMemoryKib } = process;
       results.push(resultOfEnd(blamed, end, { timedOut: timedOut !== undefined, peakMemoryKib }));
     }
-    for (const { task, output } of process.outstanding.values()) {
-      if (task !== blamed?.task && task.dropped && output !== undefined) this.onAborted(task.order, output.record());
+    for (const { task } of process.outstanding.values()) {
+      if (task !== blamed?.task && task.dropped && task.output) this.onAborted(task.order, task.output.record());
     }
     for (const { task } of suspects) task.alone = true;
     this.putBack([...process.outstanding.values()].map(({ task }) => task));

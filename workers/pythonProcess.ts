@@ -241,9 +241,9 @@ export class PythonProcess implements Slot {
   private hearLastWords(): string | undefined {
     const sent = this.begun();
     if (sent !== undefined) {
-      const limit = this.launch.maxOutputBytes - (sent.output?.length ?? 0);
+      const limit = this.launch.maxOutputBytes - (sent.task.output?.length ?? 0);
       const { entries, crashReport } = this.lastWords.read(this.page.drained(), Math.max(0, limit), Date.now());
-      if (entries.length > 0) (sent.output ??= new PrintedOutput(sent.task.order.fence)).append(entries);
+      if (entries.length > 0) printedBy(sent.task).append(entries);
       this.lastWords.close();
       return crashReport;
     }
@@ -278,7 +278,7 @@ export class PythonProcess implements Slot {
       case 'output': {
         const sent = this.outstanding.get(frame.sequence);
         if (sent === undefined) return;
-        (sent.output ??= new PrintedOutput(sent.task.order.fence)).append(frame.entries);
+        printedBy(sent.task).append(frame.entries);
         if (sent.task.followed) this.events.printed(sent);
         return;
       }
@@ -308,10 +308,14 @@ export class PythonProcess implements Slot {
     if (frame.recycle && this.state === 'ready') this.end('recycled');
     const { taskId, fence } = sent.task.order;
     const { payload, startedAtMs, runTimeUs, peakMemoryKib, outputTruncated } = frame;
-    const output = sent.output?.record() ?? NOTHING;
+    const output = sent.task.output?.record() ?? NOTHING;
     finished.push({
       sent,
       result: { taskId, fence, ...how, payload, startedAtMs, runTimeUs, peakMemoryKib, output, outputTruncated },
     });
   }
+}
+
+function printedBy(task: PoolTask): PrintedOutput {
+  return (task.output ??= new PrintedOutput(task.order.fence));
 }
