@@ -1,4 +1,5 @@
 /** `make bench`: how fast our platform is, question by question, and which targets that meets. */
+import { executor } from './questions/executor.js';
 import { idle } from './questions/idle.js';
 import { large } from './questions/large.js';
 import { manyWorkers } from './questions/manyWorkers.js';
@@ -20,6 +21,7 @@ import { targetTable } from './support/targets.js';
 const QUESTIONS: readonly Question[] = [
   idle,
   throughput,
+  executor,
   singles,
   roundTrips,
   naps,

@@ -85,9 +85,52 @@ class Calls(unittest.TestCase):
         self.assertTrue(self.client.explain(future.task_id))
         future.cancel()
 
-    def test_workers(self):
+    def test_workers_and_dispatchers(self):
         (worker, *_) = self.client.workers()
         self.assertIn("python_version", worker)
+        (dispatcher, *_) = self.client.dispatchers()
+        self.assertGreaterEqual(dispatcher["slots"], 1)
+        with self.assertRaises(mpcsfaas.NotFound):
+            self.client.drain_worker("nobody")
+        with self.assertRaises(mpcsfaas.NotFound):
+            self.client.drain_dispatcher("nobody")
+
+    def test_lists(self):
+        futures = [self.client.submit(functions.fail, "listed") for _ in range(250)]
+        concurrent.futures.wait(futures, 30)
+        ids = [future.task_id for future in futures]
+        function_id = self.client.register(functions.fail)
+        found = list(self.client.tasks(status="FAILED", function=function_id, failure="UserException"))
+        # Newest first; tasks of one batch are as old as each other.
+        self.assertEqual({task["task_id"] for task in found[:250]}, set(ids))
+        self.assertEqual(len({task["task_id"] for task in found}), len(found))
+        self.assertEqual(len(list(self.client.tasks(limit=7))), 7)
+        self.assertIn("fail", {one["name"] for one in self.client.functions()})
+
+    def test_running_again(self):
+        future = self.client.submit(functions.fail, "again")
+        future.exception(10)
+        with self.assertRaises(ValueError):
+            self.client.result(self.client.run_again(future.task_id), 10)
+        self.assertTrue(self.client.run_failed_again(failure="UserException", limit=1))
+
+    def test_what_a_task_prints(self):
+        future = self.client.submit(functions.speak, 10)
+        future.result(10)
+        lines = list(self.client.logs(future.task_id))
+        expected = [*(f"line {n}\n" for n in range(2)), "to stderr\n", *(f"line {n}\n" for n in range(2, 10))]
+        self.assertEqual([line.text for line in lines], expected)
+        self.assertEqual([line.stream for line in lines].count("stderr"), 1)
+        self.assertEqual(self.client.printed(future.task_id), "".join(expected))
+
+    def test_what_a_task_prints_as_it_does(self):
+        future = self.client.submit(functions.speak, 5, 0.3)
+        while future.task_id is None:
+            time.sleep(0.01)
+        came = [(line.text, future.done()) for line in self.client.logs(future.task_id, follow=True)]
+        self.assertEqual(len(came), 6)
+        self.assertFalse(came[0][1])
+        self.assertEqual(future.result(10), 5)
 
     def test_from_another_process_after_a_crash(self):
         died = subprocess.run(
