@@ -7,7 +7,7 @@
 import type { SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 
-/** A process silent for so long gives the tasks behind its running one back. */
+/** A process silent for so long, and twice as long as was to be expected, gives the tasks behind its running one back. */
 const STALL_MS = 10;
 /** How often a long task's output, and results gathered before it, are asked for. */
 const POKE_MS = 1_000;
@@ -93,17 +93,25 @@ export class HeadWatch {
     for (const process of this.processes()) {
       if (process.outstandingCount === 0) continue;
       const silentMs = nowMs - process.lastProgressMs;
-      const waiting = process.outstandingCount > 1 && !process.takenBack;
-      if (waiting && silentMs >= STALL_MS) this.events.stalled(process);
-      else if (silentMs >= periodMs(process)) process.poke();
       const period = periodMs(process);
+      if (silentMs >= period) {
+        if (hasWaiting(process)) this.events.stalled(process);
+        else process.poke();
+      }
       nextMs = Math.min(nextMs, silentMs < period ? period - silentMs : period);
     }
     if (nextMs !== Infinity) this.schedule(nextMs);
   }
 }
 
+const hasWaiting = (process: PythonProcess): boolean => process.outstandingCount > 1 && !process.takenBack;
+
+/** After so long a silence something is to be done about the process. */
 function periodMs(process: PythonProcess): number {
-  if (process.outstandingCount > 1 && !process.takenBack) return STALL_MS;
-  return process.oldest()?.task.followed === true ? FOLLOWED_POKE_MS : POKE_MS;
+  const oldest = process.oldest();
+  if (hasWaiting(process)) {
+    const expectedUs = oldest?.expectedUs ?? Infinity;
+    return expectedUs === Infinity ? STALL_MS : Math.max(STALL_MS, (2 * expectedUs) / 1000);
+  }
+  return oldest?.task.followed === true ? FOLLOWED_POKE_MS : POKE_MS;
 }

@@ -20,7 +20,7 @@ import { DEFAULT_MAX_OUTPUT_BYTES, runtimeEnvironment, runtimeFolder } from './p
 import { ProcessSlots } from './processSlots.js';
 import type { Finished, Launch, ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
-import { chooseSlot, nextMean, SHORT_FUNCTION_US } from './slotChoice.js';
+import { chooseSlot, FORESEEABLE_FUNCTION_US, nextMean } from './slotChoice.js';
 
 /** How soon stopping a task that is just changing hands is tried again. */
 const STOP_AGAIN_MS = 10;
@@ -206,7 +206,11 @@ export class PythonPool implements ProcessPool {
       const body = this.functions.get(functionId);
       if (process === undefined || body === undefined) break;
       this.queue.shift();
-      process.send(task, body, expectedUs !== undefined && expectedUs < SHORT_FUNCTION_US ? expectedUs : Infinity);
+      process.send(
+        task,
+        body,
+        expectedUs !== undefined && expectedUs < FORESEEABLE_FUNCTION_US ? expectedUs : Infinity,
+      );
       used.add(process);
     }
     for (const process of used) {

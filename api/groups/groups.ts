@@ -79,24 +79,32 @@ export class Groups {
    * @throws PlatformError STORE_UNAVAILABLE
    */
   async append(groupId: string, addition: GroupAddition): Promise<void> {
-    const group = this.groups.get(groupId);
+    const { taskIds, final, once } = addition;
+    const before = this.groups.get(groupId);
     // A repeated addition's tasks may have ended long ago; they are expected once their place is known.
-    const early = group && this.followed.has(group) && addition.once === undefined;
-    if (early) for (const taskId of addition.taskIds) this.expected.add(taskId, group);
+    const early = before && this.followed.has(before) && once === undefined ? before : undefined;
+    if (early) for (const taskId of taskIds) this.expected.add(taskId, early);
     let base: number;
     try {
       ({ base } = await this.options.groupStore.append(groupId, addition));
     } catch (error) {
-      if (group) this.forgetExpected(group, addition.taskIds);
+      if (early) this.forgetExpected(early, taskIds);
       throw error;
     }
-    if (group && !this.followed.has(group)) this.forgetExpected(group, addition.taskIds);
+    if (early && !this.followed.has(early)) this.forgetExpected(early, taskIds);
+    const group = this.groups.get(groupId); // A stream may have been opened meanwhile.
     if (!group) return;
     if (base > group.total) {
       await this.refresh(group);
     } else {
-      if (base === group.total && addition.taskIds.length > 0) this.grow(group, addition.taskIds, performance.now());
-      if (addition.final) group.close();
+      if (base === group.total && taskIds.length > 0) this.grow(group, taskIds, performance.now());
+      if (final) group.close();
+    }
+    if (early !== group && this.followed.has(group)) {
+      // Nobody expected them when they were written: some may have ended already.
+      taskIds.forEach((taskId, position) => {
+        this.checks.push({ taskId, group, index: base + position });
+      });
     }
   }
 
@@ -148,8 +156,10 @@ export class Groups {
       if (!group.hasEnded(index)) this.expected.add(group.taskIds[index] ?? '', group, index);
     }
     const dueMs = performance.now() + this.pollMs;
-    const following: Following = { streams: 0, read: this.readUnended(group), from: 0, dueMs };
+    const following: Following = { streams: 0, read: Promise.resolve(), from: 0, dueMs };
     this.followed.set(group, following);
+    // Once more, for what was added since the group was loaded: from now on additions find it followed.
+    following.read = this.refresh(group).then(() => this.readUnended(group));
     if (!this.polling) void this.poll();
     return following;
   }

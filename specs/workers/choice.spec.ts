@@ -25,11 +25,19 @@ describe('the choice of a process for an order', () => {
 
   it('is none for functions unknown or long, and where there is no room', () => {
     expect(chooseSlot([slot(1)], { expectedUs: undefined, bytes: 1 })).to.equal(undefined);
-    expect(chooseSlot([slot(1)], { expectedUs: 1_000, bytes: 1 })).to.equal(undefined);
+    expect(chooseSlot([slot(1)], { expectedUs: 20_000, bytes: 1 })).to.equal(undefined);
     expect(
       chooseSlot([slot(32), slot(1, Infinity), slot(2, 20, true), slot(2, 3_995), slot(1, 1, false, 1 << 18)], short),
     ).to.equal(undefined);
     expect(chooseSlot<Slot>([], short)).to.equal(undefined);
+  });
+
+  it('lays one order ready behind another, no more, for a function of some milliseconds', () => {
+    const medium = { expectedUs: 10_000, bytes: 1 };
+    const one = slot(1, 10_000);
+    expect(chooseSlot([one], medium)).to.equal(one);
+    expect(chooseSlot([slot(2, 20_000), slot(1, Infinity), slot(1, 20_000)], medium)).to.equal(undefined);
+    expect(chooseSlot([one], short), 'a short one does not wait behind it').to.equal(undefined);
   });
 
   it('follows the measured run time', () => {
