@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /**
- * The executable `mpcsfaas`: one command per actor, and `up` and `demo` for all of them. Options say the same as variables, and
- * win. A command's module is loaded when it is called, so that a worker carries no web server.
+ * The executable `mpcsfaas`: one command per actor, `up` and `demo` for all of them, and in `client/` the commands for people who use a
+ * platform. Options say the same as variables, and win. A command's module is loaded when it is called, so that a worker carries no web server.
  */
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { type Config, type Environment, parseConfig } from '../bus/config.js';
+import { addClientCommands } from './client/commands.js';
+import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
 import { explain } from './startError.js';
 
@@ -25,7 +27,8 @@ interface DispatcherOptions {
 const program = new Command('mpcsfaas')
   .description('Self-hosted Function-as-a-Service for Python functions.')
   .showHelpAfterError()
-  .helpCommand(false);
+  .helpCommand(false)
+  .exitOverride();
 
 program
   .command('up')
@@ -94,6 +97,8 @@ program
   .description('start a nats-server with the settings of the platform, on the port of NATS_URL')
   .action(async () => (await import('./server.js')).runNats(...configured()));
 
+addClientCommands(program, environment());
+
 function configured(overrides: Environment = {}): [Config, Environment] {
   const env = environment(overrides);
   return [parseConfig(env), env];
@@ -112,6 +117,16 @@ function stopWithParent(): void {
 }
 
 function fail(error: unknown): void {
+  if (error instanceof CommanderError) {
+    // It has said what is wrong, or shown its help.
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
+    return;
+  }
+  if (error instanceof CommandError) {
+    process.exitCode = error.exitCode;
+    process.stderr.write(`mpcsfaas: ${error.message}\n`);
+    return;
+  }
   const message = explain(error);
   process.exitCode = EXIT_FAILED;
   process.stderr.write(`mpcsfaas: ${message}\n`);

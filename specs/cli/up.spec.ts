@@ -156,6 +156,22 @@ describe('mpcsfaas up', function () {
     expect(log.split(`127.0.0.1:${ports?.[1] ?? ''}`).length).to.be.greaterThan(2);
   });
 
+  it('lets a worker that is drained go, and says so', async () => {
+    await up.start();
+    await up.shows('Paste this');
+    const apiUrl = `http://127.0.0.1:${up.apiPort}`;
+    const headers = { connection: 'close' };
+    const workers = async (): Promise<{ name: string }[]> =>
+      ((await (await fetch(`${apiUrl}/workers`, { headers })).json()) as { workers: { name: string }[] }).workers;
+    const deadlineMs = performance.now() + READY_MS;
+    while ((await workers()).length === 0 && performance.now() < deadlineMs) await sleep(50);
+    const [worker] = await workers();
+    await fetch(`${apiUrl}/workers/${worker?.name ?? ''}/drain`, { method: 'POST', headers });
+    await up.shows('worker-1 was drained and has left; it is not started again');
+    expect(up.processes('mpcsfaas worker')).to.deep.equal([]);
+    expect(await workers()).to.deep.equal([]);
+  });
+
   it('takes its processes along when it is killed', async () => {
     const process = await up.start();
     await up.shows('Paste this');
