@@ -9,7 +9,13 @@ import type { DependencyEvents } from './redis/connection.js';
 const SUBJECT_PREFIX = 'mpcsfaas.';
 const SEAL_HEADER = 'Seal';
 /** Results and output go to clients as they are, workers go where they are told that a dispatcher is, and drain when they are told to. */
-const SEALED: readonly ControlTopic[] = ['tasks.settled', 'task.output', 'component.heartbeat', 'worker.drain'];
+const SEALED: readonly ControlTopic[] = [
+  'tasks.settled',
+  'task.output',
+  'component.heartbeat',
+  'worker.drain',
+  'dispatcher.drain',
+];
 const RECONNECT_DELAY_MS = 250;
 const CLOSE_TIMEOUT_MS = 1_000;
 

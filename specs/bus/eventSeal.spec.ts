@@ -59,6 +59,7 @@ describe('The seal of control events', () => {
       'tasks.settled',
       'component.heartbeat',
       'worker.drain',
+      'dispatcher.drain',
       'task.output',
       'tasks.queued',
     ];
@@ -90,6 +91,7 @@ describe('The seal of control events', () => {
       const announced: ControlMessage[] = [
         { type: 'component.heartbeat', kind: 'dispatcher', id: 'd', state: 'running', address: 'tcp://elsewhere:1' },
         { type: 'worker.drain', worker: 'w' },
+        { type: 'dispatcher.drain', dispatcher: 'd' },
         { type: 'task.output', taskId: 't', attempt: 1, offset: 0, length: 3, bytes: Buffer.from('all') },
         { type: 'tasks.queued', count: 1 },
       ];
@@ -102,7 +104,7 @@ describe('The seal of control events', () => {
       expect(heard).to.deep.equal([{ type: 'tasks.queued', count: 1 }]);
       heard.splice(0);
       await say('platform', sealWith('key'));
-      await until(() => heard.length === 4);
+      await until(() => heard.length === announced.length);
       expect(heard).to.have.deep.members(announced);
     });
 
