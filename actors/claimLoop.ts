@@ -1,6 +1,7 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
+import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Cancellations } from './cancellations.js';
@@ -8,7 +9,9 @@ import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
 import { LostClaims } from './lostClaims.js';
 import type { OutputFollowers } from './outputFollowers.js';
-import { creditOf, place, prefetchPerSlot } from './placement.js';
+import { byOffer, creditOfAll, haveCreditLeft, offersOf, type WorkersOffer } from './offers.js';
+import { place, prefetchPerSlot } from './placement.js';
+import { type TakeBack, takeBacks } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
 import type { WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
@@ -37,11 +40,6 @@ const RUN_LIMITS: BatchLimits<ClaimedTask> = {
   maxBytes: MAX_GATHERED_BYTES,
   sizeOf: (task) => task.arguments.length,
 };
-/**
- * Arguments that may be on their way to one worker and wait there, together. What is larger still travels, one task for each free slot.
- * Bounds the memory of workers and, times its workers, of this process.
- */
-export const MAX_WORKER_BYTES = 16 * 1024 * 1024;
 /** Most tasks of one claim: what Redis hands over in well under a millisecond. */
 const MAX_CLAIM = 256;
 /** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
@@ -111,19 +109,20 @@ export class ClaimLoop {
       while (this.again) {
         this.again = false;
         if (this.lostClaims.due) await this.lostClaims.giveBack();
-        const bytes = this.byteCredit();
-        const credit = Math.min(this.credit(), MAX_CLAIM);
-        // Without room for more a free slot still gets its task, however large.
-        const limit = bytes > 0 ? credit : Math.min(credit, this.freeSlots());
+        const { offers, bytes, isEverybody } = offersOf(
+          this.table.available(),
+          prefetchPerSlot(this.deps.runTimes.recent),
+        );
+        const limit = Math.min(creditOfAll(offers), MAX_CLAIM);
         if (limit === 0 || !this.deps.mayClaim()) break;
         const { expected } = this;
         this.expected = 0;
-        const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined);
+        const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
-        if (claimed.length > 0) await this.give(claimed);
-        const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
-        this.foundEmpty = claimed.length < limit && !cutShort && bytesOf(claimed) < CUT_SHORT_FROM_BYTES;
-        if (claimed.length === limit || cutShort) this.again = true;
+        if (claimed.length > 0) await this.give(claimed, offers);
+        const cutShort = (bytes > 0 && bytesOf(claimed) >= bytes) || bytesOf(claimed) >= CUT_SHORT_FROM_BYTES;
+        this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
+        if (claimed.length === limit || (bytes > 0 && bytesOf(claimed) >= bytes)) this.again = true;
         else {
           if (claimed.length < expected) this.lookAgain();
           this.scheduleRebalance();
@@ -136,10 +135,10 @@ export class ClaimLoop {
     }
   }
 
-  private async claim(limit: number, maxBytes: number | undefined): Promise<Claim> {
+  private async claim(limit: number, maxBytes: number | undefined, offers: readonly Offer[]): Promise<Claim> {
     const nonce = this.deps.nonce();
     try {
-      return await this.deps.store.claim(this.options.id, limit, nonce, maxBytes);
+      return await this.deps.store.claim(this.options.id, limit, nonce, maxBytes, offers);
     } catch (error) {
       this.lostClaims.add(nonce);
       throw error;
@@ -153,32 +152,16 @@ export class ClaimLoop {
     }, LOOK_AGAIN_MS);
   }
 
-  /** Nothing while every worker has more than half of what it may have: fewer and larger claims cost a fraction per task. */
-  private credit(): number {
+  private async give(tasks: ClaimedTask[], offers: readonly WorkersOffer<WorkerConnection>[]): Promise<void> {
     const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
-    let credit = 0;
-    let someNeed = false;
-    for (const worker of this.table.available()) {
-      const own = creditOf(worker, prefetch);
-      credit += own;
-      someNeed ||= own > 0 && (worker.inFlight < worker.slots || own * 2 >= worker.slots * (1 + prefetch));
-    }
-    return someNeed ? credit : 0;
-  }
-
-  private byteCredit(): number {
-    let bytes = 0;
-    for (const worker of this.table.available()) bytes += Math.max(0, MAX_WORKER_BYTES - worker.inFlightBytes);
-    return bytes;
-  }
-
-  private async give(tasks: ClaimedTask[]): Promise<void> {
-    const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
-    const { placed, unplaced } = place(tasks, [...this.table.available()], prefetch);
-    // Workers left between claim and placement.
-    if (unplaced.length > 0) this.deps.release(undefined, unplaced);
-    for (const [worker, own] of placed) {
-      for (const batch of inBatches(own, RUN_LIMITS)) await this.sendRun(worker, batch);
+    for (const { tasks: own, workers } of byOffer(tasks, offers)) {
+      const available = workers.filter((worker) => worker.available);
+      const { placed, unplaced } = place(own, available, prefetch);
+      // Workers left between claim and placement.
+      if (unplaced.length > 0) this.deps.release(undefined, unplaced);
+      for (const [worker, some] of placed) {
+        for (const batch of inBatches(some, RUN_LIMITS)) await this.sendRun(worker, batch);
+      }
     }
   }
 
@@ -209,9 +192,9 @@ export class ClaimLoop {
     worker.lastRunSentAtMs = now;
     const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
     this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
-    for (const { taskId, fence, functionId, attempt, arguments: args } of orders) {
-      const bytes = args.length;
-      worker.add({ taskId, fence, functionId, bytes, attempt, sequence, sentAtMs: now, renewedAtMs: now });
+    for (const { taskId, fence, functionId, attempt, requirement = '', arguments: args } of orders) {
+      const task = { taskId, fence, functionId, attempt, requirement, bytes: args.length };
+      worker.add({ ...task, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     this.deps.followers.onGiven(worker, orders);
@@ -219,34 +202,17 @@ export class ClaimLoop {
 
   /** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */
   private scheduleRebalance(): void {
-    if (this.rebalanceTimer !== undefined || !this.isUnbalanced()) return;
+    if (this.rebalanceTimer !== undefined || this.takeBacks(Infinity).length === 0) return;
     this.rebalanceTimer = this.deps.clock.setTimeout(() => {
       this.rebalanceTimer = undefined;
-      this.rebalance();
+      for (const { worker, ...what } of this.takeBacks(this.deps.clock.now() - TAKE_BACK_AFTER_MS))
+        this.deps.workers.send(worker.address, { type: 'takeBack', ...what });
       this.scheduleRebalance();
     }, TAKE_BACK_AFTER_MS);
   }
 
-  private rebalance(): void {
-    let free = this.freeSlots();
-    const overdue = this.deps.clock.now() - TAKE_BACK_AFTER_MS;
-    for (const worker of this.table.available()) {
-      const waiting = worker.inFlight - worker.slots;
-      if (free === 0 || waiting <= 0 || worker.lastRunSentAtMs > overdue) continue;
-      const limit = Math.min(free, waiting);
-      this.deps.workers.send(worker.address, { type: 'takeBack', limit });
-      free -= limit;
-    }
-  }
-
-  private isUnbalanced(): boolean {
-    return this.freeSlots() > 0 && [...this.table.available()].some((worker) => worker.inFlight > worker.slots);
-  }
-
-  private freeSlots(): number {
-    let free = 0;
-    for (const worker of this.table.available()) free += Math.max(0, worker.slots - worker.inFlight);
-    return free;
+  private takeBacks(sentBefore: number): TakeBack<WorkerConnection>[] {
+    return takeBacks([...this.table.available()], sentBefore);
   }
 }
 

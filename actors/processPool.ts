@@ -2,6 +2,8 @@ import type { TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
 
 export interface RuntimeInfo {
   pythonVersion: string;
+  /** `sys.implementation.name`: `cpython`, `pypy`, ... */
+  pythonImplementation: string;
   dillVersion: string;
 }
 
@@ -34,8 +36,11 @@ export interface ProcessPool {
   run(orders: TaskOrder[]): void;
   /** Drops an order that has not started; terminates the process group of one that has. Reports nothing for it. */
   abort(task: TaskRef): void;
-  /** Removes up to `limit` unstarted orders, the newest first, and returns them. */
-  takeBack(limit: number): TaskOrder[];
+  /**
+   * Removes up to `limit` unstarted orders, the newest first, and returns them.
+   * @param among only orders of these tasks; absent: any
+   */
+  takeBack(limit: number, among?: ReadonlySet<string>): TaskOrder[];
   /** Whether what the attempt prints is wanted as it comes, through `onPrinted`; else it costs nothing to be ready for it. */
   follow(task: TaskRef, followed: boolean): void;
   /**

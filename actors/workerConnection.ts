@@ -2,6 +2,7 @@ import type { Actor } from 'xstate';
 import type { Address } from '../bus/bus.js';
 import type { TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
 import type { WorkerRecord } from '../bus/taskStore.js';
+import { type Capabilities, pythonOf, requirementOf } from '../bus/requirement.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import { runMachine } from './lifecycles/runMachine.js';
@@ -17,6 +18,8 @@ export interface InFlight extends TaskRef {
   /** Of its arguments; 0 when it was adopted. */
   bytes: number;
   attempt: number;
+  /** '' when any worker can run it, undefined when that is not known: it was adopted. */
+  requirement: string | undefined;
   /** `run.sequence` it was sent with; 0 when it was adopted. */
   sequence: number;
   sentAtMs: number;
@@ -45,6 +48,9 @@ export class WorkerConnection implements Candidate {
    */
   runSequence: number;
   lastRunSentAtMs = 0;
+  readonly capabilities: Capabilities;
+  /** The same for workers that can run the same tasks. */
+  readonly kind: string;
   /** `hello.connection` of the present address. */
   connection: number;
   lastHeardAtMs: number;
@@ -68,6 +74,11 @@ export class WorkerConnection implements Candidate {
     private readonly clock: Clock,
     options: { transition: TransitionLog; timings: WorkerTimings; onState: (state: WorkerState) => void },
   ) {
+    this.capabilities = {
+      labels: hello.labels,
+      python: pythonOf(hello.pythonImplementation, hello.pythonVersion),
+    };
+    this.kind = requirementOf(this.capabilities);
     this.connection = hello.connection;
     this.runSequence = hello.lastRun;
     this.lastHeardAtMs = clock.now();
@@ -182,7 +193,7 @@ export class WorkerConnection implements Candidate {
   }
 
   record(dispatcher: string, mode: WorkerRecord['mode']): WorkerRecord {
-    const { slots, pid, pythonVersion, dillVersion } = this.hello;
+    const { slots, pid, pythonVersion, pythonImplementation, dillVersion, labels } = this.hello;
     return {
       name: this.name,
       state: this.state,
@@ -193,7 +204,9 @@ export class WorkerConnection implements Candidate {
       queued: Math.max(0, this.inFlight - slots),
       pid,
       pythonVersion,
+      pythonImplementation,
       dillVersion,
+      labels,
       joinedAtMs: this.joinedAtMs,
       heartbeatAtMs: this.clock.wallMs() - Math.round(this.clock.now() - this.lastHeardAtMs),
       functions: this.functions.size,

@@ -21,6 +21,8 @@ export interface WorkerSupervisorOptions {
   instance: string;
   pid: number;
   heartbeatMs: number;
+  /** Tasks that ask for labels come only to workers that have all of them. */
+  labels?: readonly string[];
   /** Where dispatchers are; more are learnt from the one that is connected. */
   urls: readonly string[];
 }
@@ -68,7 +70,7 @@ export class WorkerSupervisor {
   private readonly tails: OutputTails;
   private draining = false;
   private stopped = false;
-  private info: RuntimeInfo = { pythonVersion: '', dillVersion: '' };
+  private info: RuntimeInfo = { pythonVersion: '', pythonImplementation: '', dillVersion: '' };
   /** Orders accepted and not ended, by task id. */
   private readonly orders = new Map<string, string>();
   /** Ended, not acknowledged, by task id. */
@@ -173,11 +175,12 @@ export class WorkerSupervisor {
   private hello(): Omit<WorkerHello, 'lastRun' | 'connection'> {
     const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
     for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
-    const { name, instance, pid } = this.options;
+    const { name, instance, pid, labels = [] } = this.options;
     return {
       name,
       instance,
       pid,
+      labels: [...labels],
       slots: this.deps.pool.slots,
       ...this.info,
       holding,
@@ -219,7 +222,7 @@ export class WorkerSupervisor {
         this.tails.follow(message);
         break;
       case 'takeBack':
-        this.giveBack(this.deps.pool.takeBack(message.limit));
+        this.giveBack(this.deps.pool.takeBack(message.limit, message.among && new Set(message.among)));
         break;
       case 'drain':
         this.deps.onDrainRequested();

@@ -214,7 +214,8 @@ export class WorkerTable {
       }
       if (worker.inFlightTasks.get(ref.taskId)?.fence === ref.fence) return;
       const attempt = Number.parseInt(ref.fence, 10);
-      worker.add({ ...ref, functionId: '', bytes: 0, attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
+      const unknown = { functionId: '', bytes: 0, requirement: undefined };
+      worker.add({ ...ref, ...unknown, attempt, sequence: 0, sentAtMs: now, renewedAtMs: now });
     });
     return refs.filter((_, index) => !granted[index]);
   }

@@ -1,3 +1,4 @@
+import { requirementOf } from '../bus/requirement.js';
 import type { NewTask, RetryPolicy } from '../bus/taskStore.js';
 import type { RetryOption, TaskOptions } from './schemas.js';
 
@@ -11,6 +12,7 @@ export interface TaskRequest {
 /** @param taskId minted before anything is written, so that writing it can be repeated */
 export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts: number): NewTask {
   const { functionId, options } = request;
+  const requirement = requirementOf({ labels: options.labels ?? [], python: '' });
   return {
     taskId,
     functionId,
@@ -19,6 +21,7 @@ export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts
     maxAttempts: options.max_attempts ?? defaultMaxAttempts,
     timeoutMs: Math.ceil((options.timeout_s ?? 0) * 1000),
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
+    ...(requirement !== '' && { requirement }),
     ...(options.retry && { retry: retryPolicy(options.retry) }),
     ...(options.result_ttl_s && { resultTtlSeconds: options.result_ttl_s }),
   };

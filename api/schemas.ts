@@ -2,6 +2,7 @@ import { type Static, type TSchema, type TString, type TUnion, type TNull, Type 
 import type { ErrorCode } from '../bus/errors.js';
 import { ERROR_CATALOGUE } from '../bus/errors.js';
 import { PRIORITIES } from '../bus/redis/keys.js';
+import { LABEL_PATTERN, MAX_LABELS } from '../bus/requirement.js';
 import type { TaskOutcome } from '../bus/taskStore.js';
 import { STATUSES } from './taskStatus.js';
 
@@ -91,6 +92,13 @@ export const taskOptions = {
       enum: [...PRIORITIES],
       description: 'Which tasks go first. Absent: normal.',
       examples: ['normal'],
+    }),
+  ),
+  labels: Type.Optional(
+    Type.Array(Type.String({ pattern: LABEL_PATTERN }), {
+      maxItems: MAX_LABELS,
+      description: 'Only workers that were started with all of these (`--label`) get the task. Absent: any worker.',
+      examples: [['gpu']],
     }),
   ),
   delay_s: Type.Optional(

@@ -1,5 +1,6 @@
 import { OneWriter } from '../bus/oneWriter.js';
-import type { NewTask, TaskStore } from '../bus/taskStore.js';
+import { PlatformError } from '../bus/errors.js';
+import type { NewTask, SubmitVerdict, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 
 const MAX_BATCH_TASKS = 500;
@@ -42,7 +43,7 @@ export class Submitter {
 
   /**
    * Resolves when all the tasks are in the store.
-   * @throws PlatformError STORE_UNAVAILABLE: some of them may be in the store, and then run.
+   * @throws PlatformError STORE_UNAVAILABLE, TOO_MANY_REQUIREMENTS: some of them may be in the store, and then run.
    */
   submit(tasks: readonly NewTask[]): Promise<void> {
     if (tasks.length === 0) return Promise.resolve();
@@ -55,11 +56,12 @@ export class Submitter {
   private async write(batch: Entry[]): Promise<void> {
     const { store, announceQueued, transition } = this.options;
     const claimable = batch.filter(({ task }) => task.delayMs === 0).length;
+    let verdicts: SubmitVerdict[];
     try {
       const written = store.submit(batch.map(({ task }) => task));
       // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
       if (claimable > 0) announceQueued(claimable);
-      const verdicts = await written;
+      verdicts = await written;
       batch.forEach(({ task }, index) => {
         if (verdicts[index] !== 'accepted') return;
         const state = task.delayMs === 0 ? 'queued' : 'delayed';
@@ -69,8 +71,16 @@ export class Submitter {
       for (const { submission } of batch) submission.reject(error);
       return;
     }
-    for (const { submission } of batch) {
-      if (--submission.unwritten === 0) submission.resolve();
-    }
+    batch.forEach(({ submission }, index) => {
+      submission.unwritten--;
+      if (verdicts[index] === 'refused') submission.reject(refused());
+      else if (submission.unwritten === 0) submission.resolve();
+    });
   }
 }
+
+const refused = (): PlatformError =>
+  new PlatformError(
+    'TOO_MANY_REQUIREMENTS',
+    'Tasks with too many different combinations of labels and Python versions are waiting already; some tasks of this request were not taken.',
+  );

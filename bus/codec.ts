@@ -52,6 +52,7 @@ export const workerCodec = codec<WorkerMessage>(
         const { name, instance, slots, pid, pythonVersion, dillVersion, holding, lastRun, functions, connection } =
           message;
         const software = [pythonVersion, dillVersion];
+        const abilities = [message.pythonImplementation, message.labels];
         return [
           'hello',
           name,
@@ -63,6 +64,7 @@ export const workerCodec = codec<WorkerMessage>(
           lastRun,
           functions,
           connection,
+          ...abilities,
         ];
       }
       case 'heartbeat':
@@ -95,6 +97,8 @@ export const workerCodec = codec<WorkerMessage>(
           lastRun: number(fields[8]),
           functions: array(fields[9]).map(text),
           connection: number(fields[10]),
+          pythonImplementation: text(fields[11]),
+          labels: array(fields[12]).map(text),
         };
       case 'heartbeat':
         return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
@@ -151,7 +155,7 @@ export const dispatcherCodec = codec<DispatcherMessage>(
       case 'abort':
         return ['abort', message.tasks.map(refFields)];
       case 'takeBack':
-        return ['takeBack', message.limit];
+        return message.among ? ['takeBack', message.limit, message.among] : ['takeBack', message.limit];
       case 'follow':
         return ['follow', ...refFields(message), message.from, message.forMs];
       case 'sayHello':
@@ -186,7 +190,11 @@ export const dispatcherCodec = codec<DispatcherMessage>(
       case 'abort':
         return { type: 'abort', tasks: array(fields[1]).map(toRef) };
       case 'takeBack':
-        return { type: 'takeBack', limit: number(fields[1]) };
+        return {
+          type: 'takeBack',
+          limit: number(fields[1]),
+          ...(fields[2] != null && { among: array(fields[2]).map(text) }),
+        };
       case 'follow':
         return { type: 'follow', ...toRef(fields.slice(1)), from: number(fields[3]), forMs: number(fields[4]) };
       case 'sayHello':
@@ -209,6 +217,8 @@ export const dispatcherCodec = codec<DispatcherMessage>(
         return SMALL_BYTES * (1 + message.settled.length);
       case 'abort':
         return SMALL_BYTES * (1 + message.tasks.length);
+      case 'takeBack':
+        return SMALL_BYTES * (1 + (message.among?.length ?? 0));
       default:
         return SMALL_BYTES;
     }

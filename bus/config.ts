@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { delimiter, resolve } from 'node:path';
 import { PlatformError } from './errors.js';
+import { LABEL_PATTERN } from './requirement.js';
 
 /** The variables a process was started with; only entry points (`cli/`) read them, and hand them over here. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,6 +40,8 @@ export interface Config {
   readonly slots: number;
   /** `PYTHON`: command or path of the Python (with dill) that runs functions. Default python3. */
   readonly python: string;
+  /** `WORKER_LABELS`: what the worker is fit for, separated by commas; tasks can ask for labels. Default none. */
+  readonly workerLabels: readonly string[];
   /** `PYTHONPATH`: absolute directories that functions may import from, separated by colons. Default none. */
   readonly pythonPath: readonly string[];
   /** `DISPATCHER_HOST`: address the dispatcher binds for workers. Default 127.0.0.1; 0.0.0.0 admits other machines. */
@@ -97,6 +100,7 @@ const MAX_PICKLE_BYTES = 128 * MEBIBYTE;
 const DAY_MS = 86_400_000;
 /** With less Python and dill hardly start. */
 const MIN_MEMORY_BYTES = 64 * MEBIBYTE;
+const MAX_WORKER_LABELS = 64;
 
 /**
  * Reads a configuration from variables; an empty one counts as not set, so that `make VAR=` works.
@@ -117,6 +121,7 @@ export function parseConfig(env: Environment): Config {
     workers: integer(env, 'WORKERS', 1, 0, 1000),
     slots: integer(env, 'SLOTS', availableParallelism(), 1, 1024),
     python: text(env, 'PYTHON', 'python3'),
+    workerLabels: labels(env, 'WORKER_LABELS'),
     pythonPath: text(env, 'PYTHONPATH', '')
       .split(delimiter)
       .filter((directory) => directory !== '')
@@ -178,6 +183,18 @@ function oneOf<T extends string>(env: Environment, variable: string, allowed: re
     throw new ConfigError(variable, value, `one of ${allowed.join(', ')}`);
   }
   return found;
+}
+
+function labels(env: Environment, variable: string): string[] {
+  const given = text(env, variable, '')
+    .split(',')
+    .filter((label) => label !== '');
+  const wrong = given.find((label) => !new RegExp(LABEL_PATTERN).test(label));
+  if (wrong !== undefined || given.length > MAX_WORKER_LABELS) {
+    const allowed = `up to ${MAX_WORKER_LABELS} labels separated by commas, each of up to 64 letters, digits and "_.:-"`;
+    throw new ConfigError(variable, wrong ?? `${given.length} labels`, allowed);
+  }
+  return [...new Set(given)].sort();
 }
 
 function url(env: Environment, variable: string, example: string, form: RegExp): string {

@@ -33,6 +33,10 @@ export const ERROR_CATALOGUE = {
   REQUEST_TIMEOUT: { status: 408, remedy: 'Send the request faster, or in smaller parts.' },
   ANSWER_TOO_LARGE: { status: 413, remedy: 'Ask for fewer tasks in one request.' },
   TOO_MANY_WAITS: { status: 429, remedy: 'Wait for fewer tasks at once, or ask without waiting.' },
+  TOO_MANY_REQUIREMENTS: {
+    status: 429,
+    remedy: 'Use fewer different combinations of labels, or wait until some of the tasks have been run.',
+  },
   STORE_UNAVAILABLE: {
     status: 503,
     remedy: 'Redis cannot be reached; try again in a moment. A submission answered so may or may not have been taken.',

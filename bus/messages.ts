@@ -88,7 +88,11 @@ export interface WorkerHello {
   slots: number;
   pid: number;
   pythonVersion: string;
+  /** `cpython`, `pypy`, ...: as `sys.implementation.name` says. */
+  pythonImplementation: string;
   dillVersion: string;
+  /** What it was started with; a task that asks for labels goes to workers that have all of them. */
+  labels: string[];
   holding: TaskRef[];
   /** Orders up to this `run.sequence` have arrived on this connection, or never will; later ones may be on their way. 0 on a new one. */
   lastRun: number;
@@ -136,8 +140,8 @@ export type DispatcherMessage =
   | { type: 'acknowledge'; settled: TaskRef[] }
   /** These are not this worker's any more (cancelled, or the fence was refused): stop them, report nothing. */
   | { type: 'abort'; tasks: TaskRef[] }
-  /** Give back up to `limit` unstarted tasks as `released`. */
-  | { type: 'takeBack'; limit: number }
+  /** Give back up to `limit` unstarted tasks as `released`; only of these, where they are named. */
+  | { type: 'takeBack'; limit: number; among?: string[] }
   /**
    * Somebody reads what this attempt prints: send the record's bytes `from` on, up to `FOLLOW_WINDOW_BYTES` of them, and what is
    * printed during the next `forMs`. Repeated as long as somebody reads.

@@ -1,5 +1,6 @@
 import type { Failure, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
+import type { Offer } from './requirement.js';
 
 /**
  * The source of truth, as actors see it: each method is one atomic step per shard, takes a batch and answers for each item
@@ -16,13 +17,18 @@ export interface TaskStore {
   /** Bodies of functions, undefined where there is none. */
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
 
-  /** new -> queued | delayed. An id that exists already is left alone and answered `existing`. */
-  submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]>;
+  /**
+   * new -> queued | delayed. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
+   * requirements are waiting that no other one is taken.
+   */
+  submit(tasks: NewTask[]): Promise<SubmitVerdict[]>;
   /**
    * queued -> running, up to `limit`, and none beyond `maxBytes` of arguments (the last may exceed them); also moves due delayed and
    * retrying tasks back into the queue. `nonce` is random, new for each call, and the second half of the fences it gives.
+   * @param offers the workers that will run them: none is given more than its credit, or what it cannot run. Absent: workers for
+   * tasks without a requirement, as many as `limit`.
    */
-  claim(claimant: string, limit: number, nonce: string, maxBytes?: number): Promise<Claim>;
+  claim(claimant: string, limit: number, nonce: string, maxBytes?: number, offers?: readonly Offer[]): Promise<Claim>;
   /**
    * Running attempts of the claims with these nonces: what a claim took whose answer got lost, nobody else knows of. Looks at every
    * running task.
@@ -86,6 +92,8 @@ export interface FunctionRecord {
   registeredAtMs: number;
 }
 
+export type SubmitVerdict = 'accepted' | 'existing' | 'refused';
+
 export interface NewTask {
   /** Minted by the caller before the first try, so that a repeat finds the task there. */
   taskId: string;
@@ -97,6 +105,8 @@ export interface NewTask {
   timeoutMs: number;
   /** 0 for at once. */
   delayMs: number;
+  /** Which workers can run it, see `requirement.ts`; absent for any. */
+  requirement?: string;
   /** Absent: an exception is the answer. */
   retry?: RetryPolicy;
   /** How long the task is kept when it has ended; absent: as long as the store keeps all. */
@@ -121,6 +131,10 @@ export interface ClaimedTask extends TaskRef {
   arguments: Buffer;
   attempt: number;
   timeoutMs: number;
+  /** Absent when any worker can run it. */
+  requirement?: string;
+  /** Index of the offer it was claimed for; absent for the first one. */
+  offer?: number;
 }
 
 export interface Claim {
@@ -196,6 +210,8 @@ export interface TaskRecord extends TaskOutcome {
   finishedAtMs?: number;
   /** When a delayed or retrying task becomes due. */
   dueAtMs?: number;
+  /** Which workers can run it; absent for any. */
+  requirement?: string;
   runTimeUs?: number;
   peakMemoryKib?: number;
   /** Id of the task under which it was run again. */
@@ -214,7 +230,10 @@ export interface WorkerRecord {
   queued: number;
   pid: number;
   pythonVersion: string;
+  /** `cpython`, `pypy`, ... */
+  pythonImplementation: string;
   dillVersion: string;
+  labels: string[];
   joinedAtMs: number;
   heartbeatAtMs: number;
   /** Functions whose bodies the worker has. */

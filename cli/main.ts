@@ -15,6 +15,8 @@ const EXIT_FAILED = 1;
 interface WorkerOptions {
   maxMemory?: string;
   pythonpath: string[];
+  python?: string;
+  label: string[];
   name?: string;
 }
 
@@ -67,15 +69,23 @@ for (const mode of ['push', 'pull'] as const) {
         .argParser(collect)
         .default([], 'none'),
     )
+    .option('--python <command>', 'the Python (with dill) that runs functions')
+    .addOption(
+      new Option('--label <label>', 'what it is fit for: tasks can ask for labels; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
     .option('--name <name>', 'what the worker is called')
     .option('--max-memory <size>', 'address space of each Python process, such as 512M or 2G')
-    .action(async (processes: string, url: string, { pythonpath, name, maxMemory }: WorkerOptions) => {
+    .action(async (processes: string, url: string, { pythonpath, python, label, name, maxMemory }: WorkerOptions) => {
       const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
       const [config] = configured({
         SLOTS: processes,
         DISPATCHER_URL: url,
         PYTHONPATH: searched.join(':'),
         MAX_MEMORY: maxMemory,
+        ...(python !== undefined && { PYTHON: python }),
+        ...(label.length > 0 && { WORKER_LABELS: label.join(',') }),
       });
       const worker = { mode, url: config.dispatcherUrl, ...(name === undefined ? {} : { name }) };
       await (await import('./worker.js')).runWorker(config, worker);

@@ -55,7 +55,14 @@ export function createSupervisor(component: Component, config: Config, { urls, c
   });
   let wasAway = false;
   return new WorkerSupervisor(
-    { name: component.id, instance: randomUUID(), pid: process.pid, heartbeatMs: config.heartbeatMs, urls },
+    {
+      name: component.id,
+      instance: randomUUID(),
+      pid: process.pid,
+      heartbeatMs: config.heartbeatMs,
+      labels: config.workerLabels,
+      urls,
+    },
     {
       pool,
       connect,

@@ -40,10 +40,25 @@ export interface Ended {
   payload: Buffer;
 }
 
+interface ReadyFields {
+  python_version: string;
+  python_implementation: string;
+  dill_version: string;
+  pid: number;
+  sinks: number[];
+}
+
 /** What a runtime says. */
 export type RuntimeFrame =
   /** First frame: the process can execute. */
-  | { kind: 'ready'; pythonVersion: string; dillVersion: string; pid: number; sinks: number[] }
+  | {
+      kind: 'ready';
+      pythonVersion: string;
+      pythonImplementation: string;
+      dillVersion: string;
+      pid: number;
+      sinks: number[];
+    }
   | ({ kind: 'completed' } & Ended)
   | ({ kind: 'failed'; failure: Failure } & Ended)
   /** What the task printed, as entries of an output record; precedes its end. */
@@ -152,9 +167,15 @@ function decodeBody(kind: number, sequence: number, body: Buffer): RuntimeFrame 
     case FRAME.skipped:
       return { kind: 'skipped', sequence };
     case FRAME.ready: {
-      const ready = parseJson(body) as { python_version: string; dill_version: string; pid: number; sinks: number[] };
-      const { pid, sinks } = ready;
-      return { kind: 'ready', pythonVersion: ready.python_version, dillVersion: ready.dill_version, pid, sinks };
+      const ready = parseJson(body) as ReadyFields;
+      return {
+        kind: 'ready',
+        pythonVersion: ready.python_version,
+        pythonImplementation: ready.python_implementation,
+        dillVersion: ready.dill_version,
+        pid: ready.pid,
+        sinks: ready.sinks,
+      };
     }
     default:
       throw new CorruptWireError(`a frame of unknown kind ${kind}`);

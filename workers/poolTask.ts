@@ -67,8 +67,15 @@ export class TaskQueue {
     return task;
   }
 
-  /** Takes the newest. */
-  pop(): PoolTask | undefined {
+  /** Takes the newest, or the newest of these tasks. */
+  pop(among?: ReadonlySet<string>): PoolTask | undefined {
+    if (among) {
+      const found = this.tasks.findLast(
+        (task, index) => index >= this.head && task?.dropped === false && among.has(task.order.taskId),
+      );
+      if (found) this.drop(found);
+      return found;
+    }
     while (this.tasks.length > this.head) {
       const task = this.tasks.pop();
       if (task === undefined || task.dropped) continue;

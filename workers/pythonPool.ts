@@ -166,8 +166,8 @@ export class PythonPool implements ProcessPool {
     return { bytes: output?.slice(from, limit) ?? Buffer.alloc(0), length: output?.length ?? 0 };
   }
 
-  takeBack(limit: number): TaskOrder[] {
-    if (this.queue.size < limit) {
+  takeBack(limit: number, among?: ReadonlySet<string>): TaskOrder[] {
+    if (this.queue.size < limit || among) {
       for (const process of this.processes.live) {
         const oldest = process.oldest();
         if (oldest !== undefined && process.outstandingCount > 1) this.putBack(process.revoke(oldest.sequence + 1));
@@ -175,7 +175,7 @@ export class PythonPool implements ProcessPool {
     }
     const orders: TaskOrder[] = [];
     while (orders.length < limit) {
-      const task = this.queue.pop();
+      const task = this.queue.pop(among);
       if (task === undefined) break;
       this.tasks.delete(taskKey(task.order));
       orders.push(task.order);

@@ -293,7 +293,7 @@ export class PythonProcess implements Slot {
         if (this.state === 'starting') this.state = 'ready';
         this.wasReady = true;
         if (this.pid !== undefined) this.lastWords.open(this.pid, frame.sinks);
-        this.events.ready(this, { pythonVersion: frame.pythonVersion, dillVersion: frame.dillVersion });
+        this.events.ready(this, infoOf(frame));
         return;
       default:
         return frame satisfies never;
@@ -318,4 +318,8 @@ export class PythonProcess implements Slot {
 
 function printedBy(task: PoolTask): PrintedOutput {
   return (task.output ??= new PrintedOutput(task.order.fence));
+}
+
+function infoOf({ pythonVersion, pythonImplementation, dillVersion }: RuntimeInfo): RuntimeInfo {
+  return { pythonVersion, pythonImplementation, dillVersion };
 }

@@ -61,6 +61,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'PAYLOAD_NOT_PICKLE',
             'FUNCTION_UNKNOWN',
             'IDEMPOTENCY_MISMATCH',
+            'TOO_MANY_REQUIREMENTS',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',

@@ -12,8 +12,10 @@ const Worker = Type.Object({
   running: Type.Integer(),
   queued: Type.Integer({ description: 'Tasks it holds and has not started' }),
   functions: Type.Integer({ description: 'Functions it holds warm' }),
+  labels: Type.Array(Type.String(), { description: 'Tasks that ask for some of them come here' }),
   pid: Type.Integer(),
   python_version: Type.String(),
+  python_implementation: Type.String({ description: 'cpython, pypy, ...', examples: ['cpython'] }),
   dill_version: Type.String(),
   joined_at: isoTimeSchema('When it joined'),
   joined_at_ms: msTimeSchema('When it joined'),
@@ -37,15 +39,18 @@ export function workerRoutes(app: Api, { store }: ApiServices): void {
       const workers = await store.readWorkers();
       workers.sort((a, b) => a.name.localeCompare(b.name));
       return {
-        workers: workers.map(({ pythonVersion, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
-          ...worker,
-          python_version: pythonVersion,
-          dill_version: dillVersion,
-          joined_at: isoTime(joinedAtMs),
-          joined_at_ms: joinedAtMs,
-          heartbeat_at: isoTime(heartbeatAtMs),
-          heartbeat_at_ms: heartbeatAtMs,
-        })),
+        workers: workers.map(
+          ({ pythonVersion, pythonImplementation, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
+            ...worker,
+            python_version: pythonVersion,
+            python_implementation: pythonImplementation,
+            dill_version: dillVersion,
+            joined_at: isoTime(joinedAtMs),
+            joined_at_ms: joinedAtMs,
+            heartbeat_at: isoTime(heartbeatAtMs),
+            heartbeat_at_ms: heartbeatAtMs,
+          }),
+        ),
       };
     },
   );

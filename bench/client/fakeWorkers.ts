@@ -27,7 +27,7 @@ class InstantPool implements ProcessPool {
   private readonly functions = new Set<string>();
 
   async start() {
-    return { pythonVersion: 'none', dillVersion: 'none' };
+    return { pythonVersion: 'none', pythonImplementation: 'none', dillVersion: 'none' };
   }
 
   addFunction(functionId: string): void {

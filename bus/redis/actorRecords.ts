@@ -3,6 +3,8 @@ import type { DispatcherRecord, WorkerRecord } from '../taskStore.js';
 import { DISPATCHERS_KEY, WORKERS_KEY } from './keys.js';
 import { guarded } from './shards.js';
 
+const NOTHING_SAID = { labels: [], pythonImplementation: '' };
+
 /** The part of the store that has what actors last said of themselves: hashes of name -> JSON. */
 export class RedisActorRecords {
   constructor(protected readonly redis: Redis) {}
@@ -15,8 +17,10 @@ export class RedisActorRecords {
     return this.forget(WORKERS_KEY, names);
   }
 
-  readWorkers(): Promise<WorkerRecord[]> {
-    return this.read(WORKERS_KEY);
+  async readWorkers(): Promise<WorkerRecord[]> {
+    const workers = await this.read<WorkerRecord>(WORKERS_KEY);
+    // What an earlier version has written has neither.
+    return workers.map((worker) => ({ ...NOTHING_SAID, ...worker }));
   }
 
   writeDispatcher(dispatcher: DispatcherRecord): Promise<void> {

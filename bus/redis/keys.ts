@@ -6,6 +6,8 @@ import { createHash } from 'node:crypto';
  *     {q:N}:task:<task id>      hash     one task, see `taskRecord.ts`
  *     {q:N}:output:<task id>    string   what the task printed
  *     {q:N}:queue:high|normal|low  list  ids of queued tasks; pushed on the left, claimed on the right
+ *     {q:N}:queue:<priority>:<requirement>  list  the same, of tasks that only some workers can run, see `requirement.ts`
+ *     {q:N}:requirements        hash     requirement -> second of its last use; '' -> version, see `requirement.lua`
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
  *     {q:N}:epoch               hash     in which Redis run, and when, this shard was last reaped; for how long leases are not enforced
@@ -33,6 +35,7 @@ export interface ShardKeys {
   delayed: string;
   leases: string;
   epoch: string;
+  requirements: string;
   recent: string;
   failures: string;
 }
@@ -47,6 +50,7 @@ export function shardKeys(index: number): ShardKeys {
     delayed: `${tag}:delayed`,
     leases: `${tag}:leases`,
     epoch: `${tag}:epoch`,
+    requirements: `${tag}:requirements`,
     recent: `${tag}:recent`,
     failures: `${tag}:failures`,
   };

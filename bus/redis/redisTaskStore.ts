@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { OutcomeReader } from '../groupStore.js';
 import type { TaskRef } from '../messages.js';
 import { newNonce } from '../nonce.js';
+import type { Offer } from '../requirement.js';
 import type {
   CancelVerdict,
   Claim,
@@ -11,6 +12,7 @@ import type {
   Reaped,
   Settlement,
   SettleVerdict,
+  SubmitVerdict,
   TaskOutcome,
   TaskRecord,
   TaskState,
@@ -18,16 +20,17 @@ import type {
   TerminalState,
 } from '../taskStore.js';
 import { RedisActorRecords } from './actorRecords.js';
+import { Claims } from './claims.js';
 import { readFunctions } from './functionRecords.js';
 import { IndexSweeper } from './indexSweeper.js';
-import { functionIdOf, functionKey, FUNCTIONS_KEY, PRIORITIES, type ShardKeys } from './keys.js';
-import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, readLargeArguments, runStep } from './largeValues.js';
+import { functionIdOf, functionKey, FUNCTIONS_KEY, PRIORITIES } from './keys.js';
+import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from './largeValues.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
-import { findClaims, readOutcomesUpTo, readStates } from './taskReads.js';
+import { findClaims, readOutcomesUpTo, readQueueDepth, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
 export interface RedisTaskStoreOptions {
@@ -37,23 +40,26 @@ export interface RedisTaskStoreOptions {
   resultTtlSeconds: number;
   /** For the jitter of retries; default `Math.random`. */
   random?: () => number;
+  /** Most different requirements of which tasks may wait in one shard. Default 1,000. */
+  maxRequirements?: number;
 }
 
+const MAX_REQUIREMENTS = 1_000;
+
 const scripts = {
-  submit: new Script<number[]>('submit'),
-  claim: new Script<[Buffer[], (Buffer | number | null)[]]>('claim', 'story'),
+  submit: new Script<number[]>('submit', 'requirement'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'ending'),
-  release: new Script<number[]>('release', 'story'),
+  settle: new Script<Buffer[]>('settle', 'story', 'ending', 'requirement'),
+  release: new Script<number[]>('release', 'story', 'requirement'),
   cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel', 'ending'),
-  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending'),
+  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending', 'requirement'),
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
 export class RedisTaskStore extends RedisActorRecords implements TaskStore, OutcomeReader {
   private readonly shards: Shards;
   private readonly sweeper: IndexSweeper;
-  private nextShard = 0;
+  private readonly claims: Claims;
 
   constructor(
     redis: Redis,
@@ -61,6 +67,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
   ) {
     super(redis);
     this.shards = new Shards(options.shards);
+    this.claims = new Claims(redis, this.shards.all, options.leaseMs);
     this.sweeper = new IndexSweeper(redis, this.shards.all);
   }
 
@@ -103,74 +110,42 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     });
   }
 
-  async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
+  async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
-      const args: (string | Buffer | number)[] = [shard.taskPrefix];
+      const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
       for (const run of runsAlike(batch)) {
-        const { functionId, priority, maxAttempts, timeoutMs, delayMs } = run[0] as NewTask;
+        const { functionId, priority, maxAttempts, timeoutMs, delayMs, requirement = '' } = run[0] as NewTask;
         const extras = taskExtras(run[0] as NewTask);
-        args.push(functionId, PRIORITIES.indexOf(priority) + 1, maxAttempts, timeoutMs, delayMs, extras, run.length);
+        args.push(
+          functionId,
+          PRIORITIES.indexOf(priority) + 1,
+          maxAttempts,
+          timeoutMs,
+          delayMs,
+          extras,
+          requirement,
+          run.length,
+        );
         for (const { taskId, arguments: value } of run) {
           if (isLarge(value)) large.push({ key: shard.taskPrefix + taskId, field: LARGE_ARGUMENTS, value });
           args.push(taskId, isLarge(value) ? NO_BYTES : value);
         }
       }
-      const keys = [...shard.queues, shard.delayed, shard.recent];
+      const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
-      return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : 'existing'));
+      return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : verdict === 0 ? 'existing' : 'refused'));
     });
   }
 
-  async claim(claimant: string, limit: number, nonce = newNonce(), maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
-    const claim: Claim = { claimed: [], promoted: [] };
-    // Every claim begins at another shard, so that none is favoured.
-    let bytes = maxBytes;
-    for (let turn = 0; turn < this.shards.all.length && claim.claimed.length < limit && bytes > 0; turn++) {
-      const shard = this.shards.all[this.nextShard++ % this.shards.all.length] as ShardKeys;
-      const bounds = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
-      bytes -= await this.claimFrom(shard, claimant, bounds, claim);
-    }
-    return claim;
-  }
-
-  /** Answers the bytes of the arguments. */
-  private async claimFrom(
-    shard: ShardKeys,
+  claim(
     claimant: string,
-    { nonce, limit, bytes: maxBytes }: { nonce: string; limit: number; bytes: number },
-    into: Claim,
-  ): Promise<number> {
-    const keys = [...shard.queues, shard.delayed, shard.leases];
-    const args = [shard.taskPrefix, limit, this.options.leaseMs, nonce, claimant, maxBytes];
-    const [promoted, claimed] = await guarded(() => scripts.claim.run(this.redis, keys, args));
-    for (let i = 0; i < promoted.length; i += 2) {
-      const from = String(promoted[i + 1]) === 'delayed' ? 'delayed' : 'retrying';
-      into.promoted.push({ taskId: String(promoted[i]), from });
-    }
-    if (claimed.includes(null)) await guarded(() => readLargeArguments(this.redis, shard.taskPrefix, claimed));
-    let functionId = '';
-    let total = 0;
-    for (let i = 0; i < claimed.length; i += 5) {
-      const [id, newFunctionId, bytes, attempt, timeout] = claimed.slice(i, i + 5) as [
-        Buffer,
-        Buffer,
-        Buffer,
-        number,
-        Buffer,
-      ];
-      total += bytes.length;
-      if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
-      into.claimed.push({
-        taskId: id.toString('latin1'),
-        functionId,
-        arguments: bytes,
-        attempt,
-        fence: `${attempt}:${nonce}`,
-        timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
-      });
-    }
-    return total;
+    limit: number,
+    nonce = newNonce(),
+    maxBytes = Number.MAX_SAFE_INTEGER,
+    offers?: readonly Offer[],
+  ): Promise<Claim> {
+    return this.claims.claim(claimant, { limit, nonce, bytes: maxBytes }, offers);
   }
 
   findClaims(nonces: string[]): Promise<TaskRef[]> {
@@ -208,7 +183,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
           );
         }
       }
-      const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures];
+      const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
       return verdicts.map((verdict) => verdict.toString('latin1') as SettleVerdict);
     });
@@ -218,7 +193,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     return this.shards.forEach(attempts, taskIdOf, async (shard, batch) => {
       const args = [shard.taskPrefix];
       for (const { taskId, fence } of batch) args.push(taskId, fence);
-      const verdicts = await scripts.release.run(this.redis, [...shard.queues, shard.leases], args);
+      const verdicts = await scripts.release.run(this.redis, [...shard.queues, shard.leases, shard.requirements], args);
       return verdicts.map((verdict) => verdict === 1);
     });
   }
@@ -245,7 +220,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
   async reap(): Promise<Reaped> {
     const reaped: Reaped = { paused: false, tasks: [] };
     for (const shard of this.shards.all) {
-      const keys = [...shard.queues, shard.leases, shard.epoch, shard.failures];
+      const keys = [...shard.queues, shard.leases, shard.epoch, shard.failures, shard.requirements];
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, this.options.leaseMs, MAX_BATCH];
       const [paused, ...tasks] = await guarded(() => scripts.reap.run(this.redis, keys, args));
       reaped.paused ||= paused === 1;
@@ -284,13 +259,8 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     return readOutput(this.redis, this.shards, taskId);
   }
 
-  async queueDepth(): Promise<number> {
-    return guarded(async () => {
-      const lengths = await Promise.all(
-        this.shards.all.flatMap(({ queues }) => queues.map((key) => this.redis.llen(key))),
-      );
-      return lengths.reduce((sum, length) => sum + length, 0);
-    });
+  queueDepth(): Promise<number> {
+    return readQueueDepth(this.redis, this.shards);
   }
 
   sweep(): Promise<void> {

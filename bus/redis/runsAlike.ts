@@ -18,4 +18,5 @@ const isAlike = (a: NewTask, b: NewTask): boolean =>
   a.maxAttempts === b.maxAttempts &&
   a.timeoutMs === b.timeoutMs &&
   a.delayMs === b.delayMs &&
+  a.requirement === b.requirement &&
   taskExtras(a) === taskExtras(b);

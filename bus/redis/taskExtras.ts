@@ -25,6 +25,7 @@ export const SUBMISSION_FIELDS = [
   'timeout',
   'retry',
   'after',
+  'needs',
   LARGE_ARGUMENTS,
 ];
 
@@ -34,10 +35,15 @@ export function parseSubmission(fields: (Buffer | null)[]): Submission | undefin
   const hash: Record<string, Buffer> = Object.fromEntries(present);
   const task = parseTask('', hash, undefined);
   if (!task) return undefined;
-  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds } = task;
+  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds, requirement } = task;
   // Emptied at completion: no pickle has no bytes.
   const bytes = hash['args']?.length ? hash['args'] : hash[LARGE_ARGUMENTS];
   if (!bytes) return { state };
   const given = { functionId, arguments: bytes, priority, maxAttempts, timeoutMs, delayMs: 0 };
-  return { state, task: { ...given, ...(retry && { retry }), ...(resultTtlSeconds && { resultTtlSeconds }) } };
+  const optional = {
+    ...(retry && { retry }),
+    ...(resultTtlSeconds && { resultTtlSeconds }),
+    ...(requirement && { requirement }),
+  };
+  return { state, task: { ...given, ...optional } };
 }

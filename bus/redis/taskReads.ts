@@ -63,3 +63,17 @@ async function withLargeValues(
     Array.isArray(one) ? read(index, String(one[0])) : one;
   return Promise.all(answer.map(named));
 }
+
+/** Entries of all lists, those of requirements included. */
+export function readQueueDepth(redis: Redis, shards: Shards): Promise<number> {
+  return guarded(async () => {
+    let depth = 0;
+    for (const { queues, requirements } of shards.all) {
+      const known = (await redis.hkeys(requirements)).filter((requirement) => requirement !== '');
+      const lists = queues.flatMap((queue) => [queue, ...known.map((requirement) => `${queue}:${requirement}`)]);
+      const lengths = await Promise.all(lists.map((list) => redis.llen(list)));
+      depth += lengths.reduce((sum, length) => sum + length, 0);
+    }
+    return depth;
+  });
+}

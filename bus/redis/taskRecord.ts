@@ -20,7 +20,7 @@ import { largeResult } from './largeValues.js';
  *   claims that count, written when a task goes back into the queue
  * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
  * - ended: line of the last transition, where it is not that of a success
- * - of few tasks: retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
+ * - of few tasks: needs (its requirement, see `requirement.ts`), retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
  * - again: id of the task under which it was run again
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
  * - in place of args and result, when they are large: large_args, and large ('1') while it is there; large_result:<fence>
@@ -75,6 +75,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
   const history = lines.filter((line) => line !== undefined && line !== '').map((line) => parseLine(line as string));
   const optional = {
     worker,
+    requirement: text(hash.needs),
     claimedAtMs: positive(claimed),
     startedAtMs: positive(started),
     finishedAtMs: ended === undefined ? undefined : history.at(-1)?.atMs,

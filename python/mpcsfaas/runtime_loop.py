@@ -117,6 +117,7 @@ class Runtime:
     def _report_ready(self) -> None:
         ready = {
             "python_version": ".".join(str(part) for part in sys.version_info[:3]),
+            "python_implementation": sys.implementation.name,
             "dill_version": dill.__version__,
             "pid": self._pid,
             "sinks": self._output.sink_fds,

@@ -11,8 +11,8 @@ A frame is a little-endian header and a body. Descriptor 3 carries frames to the
       TASK       body: u32 function index | pickle of (args, kwargs)
       FORGET     body: empty
     runtime -> pool
-      READY      body: JSON {python_version, dill_version, pid, sinks}; sequence 0. Sinks: descriptors of the files behind
-                 1 and 2
+      READY      body: JSON {python_version, python_implementation, dill_version, pid, sinks}; sequence 0. Sinks:
+                 descriptors of the files behind 1 and 2
       COMPLETED  body: ended | pickle of the value
       FAILED     body: ended | u32 length of meta | meta, JSON of `Failure` in bus/messages.ts | pickle of the exception
       OUTPUT     body: entries of an output record, see bus/outputRecord.ts; comes before the end of its task

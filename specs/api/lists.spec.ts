@@ -9,7 +9,14 @@ const RAISED = {
 
 const worker = (name: string, heartbeatAtMs = Date.now()): WorkerRecord => ({
   ...{ name, state: 'busy', dispatcher: 'd', mode: 'push', slots: 4, running: 3, queued: 1, pid: 1, functions: 1 },
-  ...{ pythonVersion: '3.11.2', dillVersion: '0.3.6', joinedAtMs: heartbeatAtMs, heartbeatAtMs },
+  ...{
+    pythonVersion: '3.11.2',
+    pythonImplementation: 'cpython',
+    labels: [],
+    dillVersion: '0.3.6',
+    joinedAtMs: heartbeatAtMs,
+    heartbeatAtMs,
+  },
 });
 
 const dispatcher: DispatcherRecord = {

@@ -211,12 +211,25 @@ describe('the platform API', () => {
     expect((await api.get(`/functions/${UNKNOWN_ID}`)).status).to.equal(404);
   });
 
+  it('labels of a task reach the store, whatever their order, and wrong ones are refused', async () => {
+    const functionId = await api.functionId();
+    const submit = (labels: unknown) =>
+      api.post('/execute_function', { function_id: functionId, payload: PAYLOAD, labels });
+    const { body } = await submit(['gpu', 'eu', 'gpu']);
+    expect((await api.store.readTask(String(body['task_id'])))!.requirement).to.equal('eu,gpu');
+    for (const wrong of [['a b'], ['x@y'], [''], ['x'.repeat(65)], Array(17).fill('a'), 'gpu']) {
+      expect((await submit(wrong)).status, String(wrong)).to.equal(422);
+    }
+  });
+
   it('GET /workers lists the workers as their dispatchers reported them', async () => {
     expect((await api.get('/workers')).body).to.deep.equal({ workers: [] });
     const worker = { state: 'ready', dispatcher: 'd', mode: 'push', slots: 2, running: 1, queued: 0 } as const;
     const more = {
       pid: 7,
       pythonVersion: '3.11.2',
+      pythonImplementation: 'cpython',
+      labels: ['gpu'],
       dillVersion: '0.3.8',
       joinedAtMs: 1000,
       heartbeatAtMs: 2000,
@@ -233,6 +246,8 @@ describe('the platform API', () => {
       ...worker,
       pid: 7,
       python_version: '3.11.2',
+      python_implementation: 'cpython',
+      labels: ['gpu'],
       dill_version: '0.3.8',
       joined_at: '1970-01-01T00:00:01.000Z',
       joined_at_ms: 1000,

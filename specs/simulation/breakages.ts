@@ -1,7 +1,8 @@
 import type { Address, Bus } from '../../bus/bus.js';
 import type { DispatcherMessage, WorkerMessage } from '../../bus/messages.js';
 import type { MemoryStoreData } from './memoryStoreData.js';
-import { MemoryTaskStore, type MemoryTaskStoreOptions } from './memoryTaskStore.js';
+import type { MemoryTaskStoreOptions } from './memoryStoreQueues.js';
+import { MemoryTaskStore } from './memoryTaskStore.js';
 import type { StoredTask } from './storedTask.js';
 
 /**

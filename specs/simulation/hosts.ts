@@ -5,7 +5,8 @@ import type { WorkerTimings } from '../../actors/lifecycles/workerMachine.js';
 import { WorkerSupervisor } from '../../actors/workerSupervisor.js';
 import type { Bus } from '../../bus/bus.js';
 import type { ControlMessage } from '../../bus/controlMessages.js';
-import type { DispatcherMessage, WorkerMessage } from '../../bus/messages.js';
+import type { DispatcherMessage, TaskOrder, WorkerMessage } from '../../bus/messages.js';
+import { pythonOf } from '../../bus/requirement.js';
 import type { TaskStore } from '../../bus/taskStore.js';
 import type { TransitionLog } from '../../bus/transitionLog.js';
 import type { Ledger } from './ledger.js';
@@ -183,6 +184,14 @@ export class DispatcherHost extends Host {
   }
 }
 
+export interface SimulatedWorker {
+  workerName: string;
+  slots: number;
+  urls: readonly string[];
+  labels: readonly string[];
+  python: { pythonVersion: string; pythonImplementation: string };
+}
+
 export class SupervisorHost extends Host {
   supervisor: WorkerSupervisor | undefined;
   pool: VirtualPool | undefined;
@@ -190,7 +199,7 @@ export class SupervisorHost extends Host {
   constructor(
     name: string,
     world: Surroundings,
-    private readonly options: { workerName: string; slots: number; urls: readonly string[] },
+    private readonly options: SimulatedWorker,
   ) {
     super(name, world);
   }
@@ -198,17 +207,19 @@ export class SupervisorHost extends Host {
   protected run(life: Life): void {
     const { world } = this;
     const { process, clock } = life;
-    this.pool = new VirtualPool(this.options.slots, clock, world.random, {
-      started: (order) => {
-        world.ledger.onStarted(order, process.name);
+    const { workerName: name, urls, slots, labels, python } = this.options;
+    const capabilities = { labels, python: pythonOf(python.pythonImplementation, python.pythonVersion) };
+    const events = {
+      started: (order: TaskOrder) => {
+        world.ledger.onStarted(order, process.name, capabilities);
       },
-      ended: (order, crashed) => {
+      ended: (order: TaskOrder, crashed: boolean) => {
         if (crashed) world.ledger.onCrashed(order);
       },
-    });
-    const { workerName: name, urls } = this.options;
+    };
+    this.pool = new VirtualPool(slots, clock, world.random, events, python);
     this.supervisor = new WorkerSupervisor(
-      { name, instance: world.random.uuid(), pid: 1, heartbeatMs: world.heartbeatMs, urls },
+      { name, instance: world.random.uuid(), pid: 1, heartbeatMs: world.heartbeatMs, labels, urls },
       {
         pool: this.pool,
         connect: (url) => {

@@ -2,6 +2,7 @@ import { nextTaskState } from '../../actors/lifecycles/taskTransitions.js';
 import type { TaskEvent } from '../../actors/lifecycles/taskMachine.js';
 import { PlatformError } from '../../bus/errors.js';
 import type { TaskOrder } from '../../bus/messages.js';
+import { canRun, type Capabilities } from '../../bus/requirement.js';
 import { isTerminal, type NewTask, type Settlement, type SettleVerdict, type TaskState } from '../../bus/taskStore.js';
 import { type Behaviour, exceptionOf, valueOf } from './behaviour.js';
 import { shortId, shortRef } from './describeMessage.js';
@@ -18,6 +19,7 @@ export type Invariant =
   | 'only the holder of the fence settles'
   | 'the recorded value is the function’s'
   | 'at most max_attempts'
+  | 'a task starts where it can run'
   | 'at most max_retries'
   | 'nothing runs twice without need'
   | 'no attempt is spent without need'
@@ -160,8 +162,15 @@ export class Ledger {
 
   // --- the workers
 
-  onStarted(order: TaskOrder, worker: string): void {
+  onStarted(order: TaskOrder, worker: string, capabilities: Capabilities): void {
     const entry = this.entryOf(order.taskId);
+    const { requirement = '' } = entry.task;
+    if (!canRun(capabilities, requirement)) {
+      this.violated(
+        'a task starts where it can run',
+        `${worker} starts ${shortRef(order)}, which needs ${requirement}`,
+      );
+    }
     entry.starts++;
     this.totals.starts++;
     this.trace.add(`${worker} STARTS ${shortRef(order)} (start ${entry.starts})`);

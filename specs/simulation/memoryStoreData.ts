@@ -1,12 +1,19 @@
 import type { DispatcherRecord, WorkerRecord } from '../../bus/taskStore.js';
 import type { StoredTask } from './storedTask.js';
 
+/** The lists of one priority, by requirement, '' for tasks without one; an empty list is absent. */
+export type Queues = Map<string, string[]>;
+
 /** What Redis holds for one shard; see `bus/redis/keys.ts`. */
 export interface ShardData {
   readonly tasks: Map<string, StoredTask>;
   readonly outputs: Map<string, { bytes: Buffer; expiresAtMs: number }>;
   /** By priority; a list's left end is index 0: pushed on the left, claimed on the right. */
-  readonly queues: readonly [string[], string[], string[]];
+  readonly queues: readonly [Queues, Queues, Queues];
+  /** Those known, with the second of their last use. */
+  readonly requirements: Map<string, number>;
+  /** Grows with them. */
+  requirementsVersion: number;
   readonly delayed: SortedSet;
   readonly leases: SortedSet;
   epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
@@ -28,7 +35,9 @@ export class MemoryStoreData {
     this.shards = Array.from({ length: shards }, () => ({
       tasks: new Map(),
       outputs: new Map(),
-      queues: [[], [], []],
+      queues: [new Map(), new Map(), new Map()],
+      requirements: new Map(),
+      requirementsVersion: 0,
       delayed: new SortedSet(),
       leases: new SortedSet(),
       epoch: undefined,

@@ -92,7 +92,7 @@ export class MemoryStoreReads {
 
   async queueDepth(): Promise<number> {
     return this.data.shards.reduce(
-      (sum, { queues }) => sum + queues.reduce((depth, queue) => depth + queue.length, 0),
+      (sum, { queues }) => sum + queues.flatMap((lists) => [...lists.values()]).flat().length,
       0,
     );
   }

@@ -1,36 +1,22 @@
 import {
   type CancelVerdict,
-  type Claim,
   isTerminal,
   type NewTask,
   type Reaped,
   type Settlement,
   type SettleVerdict,
-  type TaskState,
+  type SubmitVerdict,
   type TaskStore,
 } from '../../bus/taskStore.js';
 import type { Failure, TaskRef } from '../../bus/messages.js';
-import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
-import { MemoryStoreReads } from './memoryStoreReads.js';
+import type { ShardData } from './memoryStoreData.js';
+import { MemoryStoreQueues } from './memoryStoreQueues.js';
 import { nextGrace } from './reapGrace.js';
 import { retryDelayMs, retryDetail } from './retryModel.js';
 import { storedTask, type StoredTask } from './storedTask.js';
 
-export interface MemoryTaskStoreOptions {
-  leaseMs: number;
-  resultTtlSeconds: number;
-  /** Redis `TIME` in ms, whole. */
-  nowMs: () => number;
-  /** For the jitter of retries, in [0, 1). */
-  random: () => number;
-  /** Hears of every transition, in the step that makes it. */
-  onTransition?: (task: StoredTask, from: TaskState | 'new', event: string, to: TaskState) => void;
-}
-
-/** Bounds of the scripts. */
+/** Bound of the script. */
 const MAX_BATCH = 500;
-const MAX_PROMOTED = 1_000;
-const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The task store as a model in memory: what `RedisTaskStore` and its Lua scripts do, step by step, with time and randomness
@@ -38,41 +24,25 @@ const NO_BYTES = Buffer.alloc(0);
  *
  * `holdsFence` and `isReapingPaused` are where the breakages of the simulator reach in.
  */
-export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
-  private nextShard = 0;
-
-  constructor(
-    data: MemoryStoreData,
-    protected override readonly options: MemoryTaskStoreOptions,
-  ) {
-    super(data, options);
-  }
-
+export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
   // --- steps, one method per script
 
-  async submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
+  async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
+    const inBatch = new Map(this.data.shards.map((shard) => [shard, new Set<string>()]));
     return tasks.map((submitted) => {
       const shard = this.shardOf(submitted.taskId);
       if (this.taskIn(shard, submitted.taskId)) return 'existing';
+      const { requirement = '' } = submitted;
+      if (requirement !== '' && !this.isAdmitted(shard, requirement, inBatch.get(shard))) return 'refused';
       const task = storedTask(submitted, submitted.delayMs > 0 ? 'delayed' : 'queued');
       shard.tasks.set(task.taskId, task);
       shard.recent.push(task.taskId);
       if (submitted.delayMs > 0) shard.delayed.add(task.taskId, this.options.nowMs() + submitted.delayMs);
-      else queueOf(shard, task).unshift(task.taskId);
+      else this.queueOf(shard, task).unshift(task.taskId);
+      if (submitted.delayMs > 0) this.noteUse(shard, task);
       this.transition(task, 'task.submitted', task.state, '', 'new');
       return 'accepted';
     });
-  }
-
-  async claim(claimant: string, limit: number, nonce: string, maxBytes = Number.MAX_SAFE_INTEGER): Promise<Claim> {
-    const claim: Claim = { claimed: [], promoted: [] };
-    let bytes = maxBytes;
-    for (let turn = 0; turn < this.data.shards.length && claim.claimed.length < limit && bytes > 0; turn++) {
-      const shard = this.data.shards[this.nextShard++ % this.data.shards.length] as ShardData;
-      this.promoteDue(shard, claim);
-      bytes = this.claimFrom(shard, claimant, { nonce, limit, bytes }, claim);
-    }
-    return claim;
   }
 
   async renew(attempts: (TaskRef & { worker: string })[], adopter = ''): Promise<boolean[]> {
@@ -99,7 +69,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       task.attempt--;
       task.fence = undefined;
       shard.leases.remove(taskId);
-      queueOf(shard, task).push(taskId);
+      this.queueOf(shard, task).push(taskId);
       this.transition(task, 'task.released', 'queued');
       return true;
     });
@@ -144,55 +114,6 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
 
   // --- parts of steps
 
-  private promoteDue(shard: ShardData, claim: Claim): void {
-    for (const taskId of shard.delayed.upTo(this.options.nowMs(), MAX_PROMOTED)) {
-      shard.delayed.remove(taskId);
-      const task = this.taskIn(shard, taskId);
-      if (task?.state !== 'delayed' && task?.state !== 'retrying') continue;
-      claim.promoted.push({ taskId, from: task.state });
-      queueOf(shard, task).unshift(taskId);
-      this.transition(task, 'task.due', 'queued');
-    }
-  }
-
-  /** What is left of the bytes. */
-  private claimFrom(
-    shard: ShardData,
-    claimant: string,
-    bounds: { nonce: string; limit: number; bytes: number },
-    claim: Claim,
-  ): number {
-    const { nonce } = bounds;
-    const now = this.options.nowMs();
-    let [left, bytes] = [Math.min(bounds.limit - claim.claimed.length, MAX_BATCH), bounds.bytes];
-    for (const queue of shard.queues) {
-      while (left > 0 && bytes > 0) {
-        const taskId = queue.pop();
-        if (taskId === undefined) break;
-        const task = this.taskIn(shard, taskId);
-        if (task?.state !== 'queued') continue;
-        left--;
-        bytes -= task.arguments?.length ?? 0;
-        task.attempt++;
-        task.fence = `${task.attempt}:${nonce}`;
-        task.claimant = claimant;
-        task.claimedMs = now;
-        shard.leases.add(taskId, now + this.options.leaseMs);
-        this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
-        const { functionId, attempt, fence, timeoutMs } = task;
-        claim.claimed.push({
-          taskId,
-          functionId,
-          arguments: task.arguments ?? NO_BYTES,
-          attempt,
-          fence,
-          timeoutMs,
-        });
-      }
-    }
-    return bytes;
-  }
-
   private settleOne(settlement: Settlement): SettleVerdict {
     const { taskId, fence, worker } = settlement;
     const shard = this.shardOf(taskId);
@@ -236,7 +157,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
     const detail = ` on ${settlement.worker}: ${cause}`;
     if (hasAttemptsLeft(task)) {
       task.interruptions = interruptions;
-      queueOf(shard, task).push(task.taskId);
+      this.queueOf(shard, task).push(task.taskId);
       return this.transition(task, 'task.interrupted', 'queued', detail);
     }
     const message = `${failure.message} (attempts ended by: ${interruptions})`;
@@ -269,7 +190,7 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
       const { attempt } = task;
       if (hasAttemptsLeft(task)) {
         task.interruptions = interruptions;
-        queueOf(shard, task).push(taskId);
+        this.queueOf(shard, task).push(taskId);
         this.transition(task, 'task.interrupted', 'queued', detail);
         reaped.tasks.push({ taskId, to: 'queued', attempt });
         continue;
@@ -297,32 +218,11 @@ export class MemoryTaskStore extends MemoryStoreReads implements TaskStore {
   private keptMs({ resultTtlSeconds }: StoredTask): number {
     return (resultTtlSeconds ?? this.options.resultTtlSeconds) * 1000;
   }
-
-  /** The one place that changes a task's state. */
-  private transition<S extends TaskState>(
-    task: StoredTask,
-    event: string,
-    to: S,
-    detail = '',
-    from: TaskState | 'new' = task.state,
-  ): S {
-    const line = `${this.options.nowMs()} ${event} ${to}${detail}`;
-    task.state = to;
-    if (to === 'queued' || to === 'retrying') {
-      task.claimant = undefined;
-      task.claimedMs = undefined;
-    }
-    task.history = task.history === '' ? line : `${task.history}\n${line}`;
-    this.options.onTransition?.(task, from, event, to);
-    return to;
-  }
 }
 
 /** May it be interrupted once more? */
 export const hasAttemptsLeft = ({ attempt, retries, maxAttempts }: StoredTask): boolean =>
   attempt - retries < maxAttempts;
-
-const queueOf = (shard: ShardData, { priority }: StoredTask): string[] => shard.queues[priority] as string[];
 
 const joined = (interruptions: string | undefined, cause: string): string =>
   interruptions === undefined ? cause : `${interruptions}, ${cause}`;

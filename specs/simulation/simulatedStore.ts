@@ -9,12 +9,14 @@ import type {
   Reaped,
   Settlement,
   SettleVerdict,
+  SubmitVerdict,
   TaskOutcome,
   TaskRecord,
   TaskState,
   TaskStore,
   WorkerRecord,
 } from '../../bus/taskStore.js';
+import type { Offer } from '../../bus/requirement.js';
 import type { Ledger } from './ledger.js';
 import type { StoreServer } from './storeServer.js';
 import type { Timeline } from './timeline.js';
@@ -48,12 +50,12 @@ export class SimulatedStore implements TaskStore {
     private readonly deps: SimulatedStoreDeps,
   ) {}
 
-  submit(tasks: NewTask[]): Promise<('accepted' | 'existing')[]> {
+  submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
     return this.call('submit', (store) => store.submit(tasks));
   }
 
-  claim(claimant: string, limit: number, nonce: string): Promise<Claim> {
-    return this.call('claim', (store) => store.claim(claimant, limit, nonce));
+  claim(claimant: string, limit: number, nonce: string, maxBytes?: number, offers?: readonly Offer[]): Promise<Claim> {
+    return this.call('claim', (store) => store.claim(claimant, limit, nonce, maxBytes, offers));
   }
 
   findClaims(nonces: string[]): Promise<TaskRef[]> {

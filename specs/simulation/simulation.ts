@@ -53,6 +53,12 @@ export interface SimulationTotals {
 }
 
 const HEARTBEAT_MS = 1_000;
+const LABELS = ['eu', 'gpu'];
+const PYTHONS = [
+  { pythonVersion: '3.11.2', pythonImplementation: 'cpython' },
+  { pythonVersion: '3.9.16', pythonImplementation: 'pypy' },
+] as const;
+const REQUIREMENTS = ['gpu', 'eu', 'eu,gpu', '@cpython-3.11', 'gpu@cpython-3.11'];
 /** Nothing goes wrong before all actors are there. */
 const FAULTS_FROM_MS = 3_000;
 const REPORTED_EVENTS = 5_000;
@@ -109,6 +115,9 @@ export class Simulation {
         workerName: sameName ? 'worker' : name,
         slots,
         urls: [random.pick(urls)],
+        // The first one can do everything, so that every task ends.
+        labels: index === 0 ? [...LABELS] : LABELS.filter(() => random.chance(0.4)),
+        python: index === 0 || random.chance(0.5) ? PYTHONS[0] : PYTHONS[1],
       });
     });
     this.monitors = range(random.integer(1, 2)).map((index) => new MonitorHost(`m${index}`, world));
@@ -241,6 +250,7 @@ export class Simulation {
       maxAttempts: random.pick([1, 3, 3, 3, 5]),
       timeoutMs: random.chance(0.2) ? random.integer(100, 5_000) : 0,
       delayMs: random.chance(0.15) ? random.integer(1, 8_000) : 0,
+      ...(random.chance(0.4) && { requirement: random.pick(REQUIREMENTS) }),
       ...(retry && { retry }),
     };
     this.ledger.register(task, behaviour);

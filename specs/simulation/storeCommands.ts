@@ -52,12 +52,13 @@ const submit = fc
       delay: fc.option(span, { freq: 2 }),
       retry: fc.option(retryPolicy, { freq: 2, nil: undefined }),
       resultTtlSeconds: fc.option(fc.constantFrom(5_000, 20_000), { freq: 1, nil: undefined }),
+      requirement: fc.constantFrom('', '', 'gpu', 'eu,gpu', '@cpython-3.11', 'eu@pypy-3.9'),
     }),
     { minLength: 1, maxLength: 5 },
   )
   .map((batch) =>
     command({ submit: batch }, async (pair) => {
-      const tasks = batch.map(({ task, priority, maxAttempts, delay, retry, resultTtlSeconds }) => ({
+      const tasks = batch.map(({ task, priority, maxAttempts, delay, requirement, retry, resultTtlSeconds }) => ({
         taskId: taskOf(pair, task),
         functionId: FUNCTION_ID,
         arguments: Buffer.from(`arguments ${task}`),
@@ -67,17 +68,30 @@ const submit = fc
         delayMs: delay === null ? 0 : delayMs(delay),
         ...(retry && { retry }),
         ...(resultTtlSeconds && { resultTtlSeconds }),
+        ...(requirement !== '' && { requirement }),
       }));
       const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
       expect(model).to.deep.equal(real);
     }),
   );
 
-const claimBounds = { limit: fc.integer({ min: 1, max: 6 }), bytes: fc.constantFrom(1, 10, 1_000_000), lease: span };
-const claim = fc.record(claimBounds).map(({ limit, bytes, lease }) =>
-  command({ claim: limit, bytes, lease }, async (pair) => {
+const offer = fc.record({
+  capabilities: fc.record({
+    labels: fc.subarray(['gpu', 'eu']),
+    python: fc.constantFrom('cpython-3.11', 'pypy-3.9'),
+  }),
+  credit: fc.integer({ min: 0, max: 4 }),
+});
+const claimBounds = {
+  limit: fc.integer({ min: 1, max: 6 }),
+  bytes: fc.constantFrom(1, 10, 1_000_000),
+  lease: span,
+  offers: fc.option(fc.array(offer, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 3 }),
+};
+const claim = fc.record(claimBounds).map(({ limit, bytes, lease, offers }) =>
+  command({ claim: limit, bytes, lease, offers }, async (pair) => {
     const nonce = pair.nextNonce();
-    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, nonce, bytes));
+    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, nonce, bytes, offers));
     expect(model.promoted).to.deep.equal(real.promoted);
     const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
     expect(apartFromFence).to.deep.equal(real.claimed);

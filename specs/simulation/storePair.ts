@@ -19,6 +19,8 @@ const MANY_GAPS = 100;
 const RESULT_TTL_SECONDS = 10_000;
 /** What both sides throw. */
 const PAIR_RANDOM = 0.25;
+/** Fewer than the commands use, so that some are refused. */
+const MAX_REQUIREMENTS = 3;
 
 /** One attempt, under the fence that each side gave it. */
 export interface AttemptPair {
@@ -45,15 +47,15 @@ export class StorePair {
     this.keys = Array.from({ length: shards }, (_, index) => shardKeys(index));
     const real = (leaseMs: number): TaskStore =>
       new RedisTaskStore(redis, {
-        shards,
-        leaseMs,
-        resultTtlSeconds: RESULT_TTL_SECONDS,
+        ...{ shards, leaseMs, resultTtlSeconds: RESULT_TTL_SECONDS },
+        maxRequirements: MAX_REQUIREMENTS,
         random: () => PAIR_RANDOM,
       });
     const model = (leaseMs: number): TaskStore =>
       new MemoryTaskStore(this.data, {
         leaseMs,
         resultTtlSeconds: RESULT_TTL_SECONDS,
+        maxRequirements: MAX_REQUIREMENTS,
         nowMs: () => this.nowMs,
         random: () => PAIR_RANDOM,
       });
@@ -138,9 +140,19 @@ export class StorePair {
   }
 
   private async realLists(keys: ShardKeys): Promise<Lists> {
-    const queues = await Promise.all(keys.queues.map((key) => this.redis.lrange(key, 0, -1)));
+    const registry = await this.redis.hkeys(keys.requirements);
+    const requirements = registry.filter((one) => one !== '').sort();
+    const read = async (key: string): Promise<[string, string[]][]> => {
+      const lists = await Promise.all(
+        ['', ...requirements].map(async (one): Promise<[string, string[]]> => {
+          return [one, await this.redis.lrange(one === '' ? key : `${key}:${one}`, 0, -1)];
+        }),
+      );
+      return lists.filter(([, ids]) => ids.length > 0);
+    };
     return {
-      queues,
+      queues: await Promise.all(keys.queues.map(read)),
+      requirements,
       delayed: await this.redis.zrange(keys.delayed, '0', '-1'),
       leases: await this.redis.zrange(keys.leases, '0', '-1'),
       recent: (await this.indexed(keys.recent)).flatMap((ids) => ids.match(/.{36}/g)),
@@ -150,15 +162,22 @@ export class StorePair {
 }
 
 interface Lists {
-  queues: string[][];
+  queues: [requirement: string, taskIds: string[]][][];
+  requirements: string[];
   delayed: string[];
   leases: string[];
   recent: (string | null)[];
   failures: string[];
 }
 
-const listsOf = ({ queues, delayed, leases, recent, failures }: ShardData): Lists => ({
-  queues: queues.map((queue) => [...queue]),
+const listsOf = ({ queues, requirements, delayed, leases, recent, failures }: ShardData): Lists => ({
+  queues: queues.map((lists) =>
+    [...lists]
+      .filter(([, ids]) => ids.length > 0)
+      .map(([requirement, ids]): [string, string[]] => [requirement, [...ids]])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  ),
+  requirements: [...requirements.keys()].sort(),
   delayed: delayed.upTo(Infinity, Infinity),
   leases: leases.upTo(Infinity, Infinity),
   recent,

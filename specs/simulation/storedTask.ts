@@ -14,6 +14,8 @@ export interface StoredTask {
   readonly retry: RetryPolicy | undefined;
   readonly resultTtlSeconds: number | undefined;
   retries: number;
+  /** '' for none. */
+  readonly requirement: string;
   state: TaskState;
   /** Dropped when the task completes. */
   arguments: Buffer | undefined;
@@ -46,6 +48,7 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     retry: task.retry,
     resultTtlSeconds: task.resultTtlSeconds,
     retries: 0,
+    requirement: task.requirement ?? '',
     state,
     arguments: task.arguments,
     attempt: 0,
@@ -76,6 +79,7 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     timeout: task.timeoutMs,
     attempt: task.attempt,
     worker: task.worker,
+    needs: task.requirement === '' ? undefined : task.requirement,
     result: task.result,
     failure: task.failure && JSON.stringify(task.failure),
     output_truncated: task.outputTruncated ? '1' : undefined,

@@ -32,12 +32,13 @@ export class VirtualPool implements ProcessPool {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly events: VirtualPoolEvents,
+    private readonly python = { pythonVersion: '3.11.2', pythonImplementation: 'cpython' },
   ) {}
 
   start(): Promise<RuntimeInfo> {
     return new Promise((resolve) => {
       this.clock.setTimeout(() => {
-        resolve({ pythonVersion: '3.11', dillVersion: '0.4' });
+        resolve({ dillVersion: '0.4', ...this.python });
       }, START_MS);
     });
   }
@@ -79,8 +80,11 @@ export class VirtualPool implements ProcessPool {
     this.fillSlots();
   }
 
-  takeBack(limit: number): TaskOrder[] {
-    return this.queue.splice(Math.max(0, this.queue.length - limit)).reverse();
+  takeBack(limit: number, among?: ReadonlySet<string>): TaskOrder[] {
+    const asked = this.queue.filter(({ taskId }) => among?.has(taskId) ?? true);
+    const taken = asked.slice(Math.max(0, asked.length - limit)).reverse();
+    for (const order of taken) this.queue.splice(this.queue.indexOf(order), 1);
+    return taken;
   }
 
   follow(): void {

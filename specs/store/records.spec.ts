@@ -184,7 +184,15 @@ describe('workers in the store', () => {
   it('are written, replaced and forgotten by name', async () => {
     const worker = (name: string, running: number): WorkerRecord => ({
       ...{ name, state: 'ready', dispatcher: 'd', mode: 'push', slots: 4, running, queued: 0, pid: 1 },
-      ...{ pythonVersion: '3.11', dillVersion: '0.3', joinedAtMs: 1, heartbeatAtMs: 2, functions: 0 },
+      ...{
+        pythonVersion: '3.11',
+        pythonImplementation: 'cpython',
+        labels: [],
+        dillVersion: '0.3',
+        joinedAtMs: 1,
+        heartbeatAtMs: 2,
+        functions: 0,
+      },
     });
     await fixture.store.writeWorkers([worker('a', 0), worker('b', 1)]);
     await fixture.store.writeWorkers([worker('a', 3)]);

@@ -1,12 +1,19 @@
 -- Hands queued tasks to a dispatcher, under a lease and a new fence. First moves delayed and retrying tasks that are due back
 -- into the queue. Ids in the queue whose task is no longer queued (cancelled, expired) are skipped and dropped.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases
+-- A lane is a requirement ('' for tasks without one) and the offers of workers that satisfy it. Within a priority the lanes take
+-- turns; no offer is given more than its credit, so that all that is claimed has a worker.
+--
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
 -- ARGV[6] bytes of arguments after which no further task is handed out
--- Returns { promoted, claimed }: promoted = { id, from, ... };
+-- ARGV[7] version of the requirements that the claimant knows   ARGV[8] number of offers, then the credit of each, then
+--         per lane: requirement, number of offers, indexes of offers (from 1)
+-- Returns { promoted, claimed, groups, requirements }: promoted = { id, from, ... };
 --         claimed = { id, function id ('' for that of the task before), arguments (nil when they are in the field
 --         large_args), attempt, timeout ms or '', ... }. The fence is attempt:nonce.
+--         groups = { lane, offer, count, ... }: whose the claimed ones are, in order, from 1;
+--         requirements = { version, requirement, ... }, only when the version is another one.
 
 local prefix, limit, nonce, bytes = ARGV[1], tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[6])
 local time = redis.call('TIME')
@@ -14,16 +21,27 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local deadline = string.format('%.0f', now + tonumber(ARGV[3]))
 local claim = now_text .. ' ' .. ARGV[5]
-local promoted, claimed, leases = {}, {}, {}
+local promoted, claimed, groups, leases = {}, {}, {}, {}
+
+local credits, lanes = {}, {}
+local position = 9 + tonumber(ARGV[8])
+for i = 9, position - 1 do credits[#credits + 1] = tonumber(ARGV[i]) end
+while position <= #ARGV do
+  local lane = { number = #lanes + 1, suffix = ARGV[position] == '' and '' or ':' .. ARGV[position], offers = {} }
+  local count = tonumber(ARGV[position + 1])
+  for i = 1, count do lane.offers[i] = tonumber(ARGV[position + 1 + i]) end
+  lanes[#lanes + 1] = lane
+  position = position + 2 + count
+end
 
 local due = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1000)
 for i = 1, #due do
   local id = due[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'priority', 'history')
+  local task = redis.call('HMGET', key, 'state', 'priority', 'history', 'needs')
   if task[1] == 'delayed' or task[1] == 'retrying' then
     redis.call('HSET', key, 'state', 'queued', 'history', story(task[3], nil, nil, now_text .. ' task.due queued'))
-    redis.call('LPUSH', KEYS[tonumber(task[2] or 2)], id)
+    redis.call('LPUSH', queue_for(KEYS[tonumber(task[2] or 2)], task[4], KEYS[6], time), id)
     promoted[#promoted + 1] = id
     promoted[#promoted + 1] = task[1]
   end
@@ -31,34 +49,77 @@ for i = 1, #due do
 end
 
 local last_function
-for priority = 1, 3 do
-  while limit > 0 and bytes > 0 do
-    local ids = redis.call('RPOP', KEYS[priority], limit)
-    if not ids then break end
-    for i = 1, #ids do
-      local id = ids[i]
-      if bytes <= 0 then
-        -- Back to the claiming end, the oldest last.
-        for rest = #ids, i, -1 do redis.call('RPUSH', KEYS[priority], ids[rest]) end
-        break
-      end
-      local key = prefix .. id
-      local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout')
-      if task[1] == 'queued' then
-        local attempt = (task[4] or 0) + 1
-        redis.call('HSET', key, 'state', 'running', 'fence', attempt .. ':' .. nonce, 'claim', claim)
-        local n = #claimed
-        claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2] == last_function and '' or task[2], task[3]
-        claimed[n + 4], claimed[n + 5] = attempt, task[5] or ''
-        last_function = task[2]
-        leases[#leases + 1] = deadline
-        leases[#leases + 1] = id
-        limit = limit - 1
-        bytes = bytes - (task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args'))
-      end
+
+-- Takes so many ids from a list; returns how many of them were claimed, and whether the list is empty now.
+local function take(list, count)
+  local ids = redis.call('RPOP', list, count)
+  if not ids then return 0, true end
+  local taken = 0
+  for i = 1, #ids do
+    local id = ids[i]
+    if bytes <= 0 then
+      -- Back to the claiming end, the oldest last.
+      for rest = #ids, i, -1 do redis.call('RPUSH', list, ids[rest]) end
+      return taken, false
     end
+    local key = prefix .. id
+    local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout')
+    if task[1] == 'queued' then
+      local attempt = (task[4] or 0) + 1
+      redis.call('HSET', key, 'state', 'running', 'fence', attempt .. ':' .. nonce, 'claim', claim)
+      local n = #claimed
+      claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2] == last_function and '' or task[2], task[3]
+      claimed[n + 4], claimed[n + 5] = attempt, task[5] or ''
+      last_function = task[2]
+      leases[#leases + 1] = deadline
+      leases[#leases + 1] = id
+      taken = taken + 1
+      bytes = bytes - (task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args'))
+    end
+  end
+  return taken, #ids < count
+end
+
+-- Takes a lane's share; returns whether it may have more, and workers for it.
+local function serve(lane, list, share)
+  local has_credit = false
+  for i = 1, #lane.offers do
+    local offer = lane.offers[i]
+    while credits[offer] > 0 and share > 0 and bytes > 0 do
+      local taken, is_empty = take(list, math.min(share, credits[offer]))
+      if taken > 0 then
+        credits[offer] = credits[offer] - taken
+        share, limit = share - taken, limit - taken
+        local n = #groups
+        groups[n + 1], groups[n + 2], groups[n + 3] = lane.number, offer, taken
+      end
+      if is_empty then return false end
+    end
+    has_credit = has_credit or credits[offer] > 0
+  end
+  return has_credit
+end
+
+for priority = 1, 3 do
+  local open = lanes
+  while limit > 0 and bytes > 0 and #open > 0 do
+    local share = math.max(1, math.floor(limit / #open))
+    local still = {}
+    for i = 1, #open do
+      local lane = open[i]
+      if limit > 0 and serve(lane, KEYS[priority] .. lane.suffix, math.min(share, limit)) then still[#still + 1] = lane end
+    end
+    open = still
   end
 end
 
 if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
-return { promoted, claimed }
+
+local version = redis.call('HGET', KEYS[6], '') or ''
+if version == ARGV[7] then return { promoted, claimed, groups } end
+local requirements = { version }
+local known = redis.call('HKEYS', KEYS[6])
+for i = 1, #known do
+  if known[i] ~= '' then requirements[#requirements + 1] = known[i] end
+end
+return { promoted, claimed, groups, requirements }

@@ -2,6 +2,7 @@
 -- may have been unable to renew: Redis has restarted, or stood still, or its clock has leapt, or nobody has reaped and so could tell.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch   KEYS[6] failures
+-- KEYS[7] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept   ARGV[3] lease ms   ARGV[4] limit
 -- Returns { paused (0 or 1), { id, new state, attempt, failure or '' }, ... }
 
@@ -39,7 +40,7 @@ for i = 1, #expired do
   local id = expired[i]
   local key = prefix .. id
   local task = redis.call('HMGET', key, 'state', 'fence', 'max', 'priority', 'history', 'interruptions', 'worker', 'claim',
-    'retries', 'after')
+    'retries', 'after', 'needs')
   if task[1] == 'running' then
     local attempt, claim, cause = attempt_of(task[2]), task[8], 'lease expired'
     local holder = task[7] or string.match(claim, ' (.*)')
@@ -47,7 +48,7 @@ for i = 1, #expired do
     local detail = ' on ' .. holder .. ': ' .. cause
     local state, failure = 'queued', ''
     if attempt - (task[9] or 0) < tonumber(task[3] or 3) then
-      redis.call('RPUSH', KEYS[tonumber(task[4] or 2)], id)
+      redis.call('RPUSH', queue_for(KEYS[tonumber(task[4] or 2)], task[11], KEYS[7], time), id)
       redis.call('HSET', key, 'state', state, 'attempt', attempt, 'interruptions', interruptions,
         'history', story(task[5], claim, attempt, now_text .. ' task.interrupted queued' .. detail))
       redis.call('HDEL', key, 'claim')

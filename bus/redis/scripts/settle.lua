@@ -1,6 +1,7 @@
 -- Records how attempts ended. Only the attempt whose fence the task carries can settle it, and only once.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] failures
+-- KEYS[7] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
 --         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
@@ -104,7 +105,8 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
   if attempt_of(task[1]) - retries < tonumber(task[2] or 3) then
     redis.call('HSET', key, 'interruptions', interruptions)
     -- To the claiming end: it has waited its turn already.
-    redis.call('RPUSH', KEYS[tonumber(task[3] or 2)], id)
+    local list = queue_for(KEYS[tonumber(task[3] or 2)], redis.call('HGET', key, 'needs'), KEYS[7], time)
+    redis.call('RPUSH', list, id)
     return wait_again(id, key, 'queued', worker, now_and .. 'task.interrupted queued' .. detail)
   end
   failure = with_attempts(decoded, interruptions)

@@ -1,26 +1,63 @@
 -- Accepts a batch of new tasks. An id that exists already is left as it is, so a repeated submission is harmless.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent
--- ARGV[1] prefix of task keys (in the slot of the KEYS), then per run of tasks that are alike:
---         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), number
---         of tasks, then per task: id, arguments.
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements
+-- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
+--         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), requirement
+--         or '', number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
--- Returns one integer per task: 1 accepted, 0 existing.
+-- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting.
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local verdicts = {}
-local pushes = { {}, {}, {} }
+local lists, pushes, admitted = {}, {}, {}
 local accepted = {}
 
-local at = 2
+-- Forgets requirements of which nothing waits, used last at least so long ago; not those of this batch, whose tasks are pushed at its
+-- end. Tasks that are put back into a queue make their requirement known again.
+local function forget_unused(older_than_s)
+  local known = redis.call('HGETALL', KEYS[6])
+  for i = 1, #known, 2 do
+    local requirement = known[i]
+    if requirement ~= '' and not admitted[requirement] and time[1] - known[i + 1] >= older_than_s
+      and redis.call('EXISTS', KEYS[1] .. ':' .. requirement, KEYS[2] .. ':' .. requirement, KEYS[3] .. ':' .. requirement) == 0 then
+      redis.call('HDEL', KEYS[6], requirement)
+    end
+  end
+end
+
+-- Whether there may be tasks with this requirement.
+local function admit(requirement)
+  if requirement == '' or admitted[requirement] then return true end
+  if redis.call('HEXISTS', KEYS[6], requirement) == 0 then
+    local most = tonumber(ARGV[2])
+    forget_unused(600)
+    -- The version is a field as well.
+    if redis.call('HLEN', KEYS[6]) > most then forget_unused(0) end
+    if redis.call('HLEN', KEYS[6]) > most then return false end
+  end
+  admitted[requirement] = true
+  return true
+end
+
+-- Where ids are gathered to be pushed at once.
+local function ids_for(priority, requirement)
+  local list = queue_for(KEYS[tonumber(priority)], requirement, KEYS[6], time)
+  if not pushes[list] then
+    pushes[list] = {}
+    lists[#lists + 1] = list
+  end
+  return pushes[list]
+end
+
+local at = 3
 while at <= #ARGV do
   local function_id, priority, max, timeout = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local delay, extras, count = tonumber(ARGV[at + 4]), ARGV[at + 5], tonumber(ARGV[at + 6])
-  at = at + 7
-  local push = pushes[tonumber(priority)]
+  local delay, extras, requirement, count = tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
+  at = at + 8
+  local push
   local state, since, since_text = 'queued', 'submitted', now_text
   if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
   -- What is usual takes no room.
@@ -28,6 +65,7 @@ while at <= #ARGV do
   if priority ~= '2' then unusual[#unusual + 1] = 'priority'; unusual[#unusual + 1] = priority end
   if max ~= '3' then unusual[#unusual + 1] = 'max'; unusual[#unusual + 1] = max end
   if timeout ~= '0' then unusual[#unusual + 1] = 'timeout'; unusual[#unusual + 1] = timeout end
+  if requirement ~= '' then unusual[#unusual + 1] = 'needs'; unusual[#unusual + 1] = requirement end
   if extras ~= '' then
     for field, value in pairs(cjson.decode(extras)) do unusual[#unusual + 1] = field; unusual[#unusual + 1] = value end
   end
@@ -39,7 +77,12 @@ while at <= #ARGV do
     if before then
       if before == 'completed' then redis.call('HDEL', key, 'large_args') end
       verdicts[#verdicts + 1] = 0
+    elseif not push and not admit(requirement) then
+      -- Large arguments are there before it.
+      redis.call('DEL', key)
+      verdicts[#verdicts + 1] = -1
     else
+      push = push or ids_for(priority, requirement)
       redis.call('HSET', key, 'state', state, 'function', function_id, 'args', ARGV[i + 1], since, since_text, unpack(unusual))
       if ARGV[i + 1] == '' and redis.call('HEXISTS', key, 'large_args') == 1 then
         redis.call('HSET', key, 'large', '1')
@@ -57,8 +100,9 @@ while at <= #ARGV do
   at = at + 2 * count
 end
 
-for priority = 1, 3 do
-  if #pushes[priority] > 0 then redis.call('LPUSH', KEYS[priority], unpack(pushes[priority])) end
+for i = 1, #lists do
+  local ids = pushes[lists[i]]
+  if #ids > 0 then redis.call('LPUSH', lists[i], unpack(ids)) end
 end
 -- One entry for the whole batch, for lists: see taskIndex.ts.
 if #accepted > 0 then

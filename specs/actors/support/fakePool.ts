@@ -24,11 +24,14 @@ export class FakePool implements ProcessPool {
   private waiting: TaskOrder[] = [];
   private stopped = false;
 
-  constructor(readonly slots: number) {}
+  constructor(
+    readonly slots: number,
+    private readonly python = { pythonVersion: '3.11.2', pythonImplementation: 'cpython' },
+  ) {}
 
   async start(): Promise<RuntimeInfo> {
     await sleep(0);
-    return { pythonVersion: '3.11', dillVersion: '0.3.8' };
+    return { dillVersion: '0.3.8', ...this.python };
   }
 
   addFunction(functionId: string, body: Buffer): void {
@@ -60,8 +63,11 @@ export class FakePool implements ProcessPool {
     this.fill();
   }
 
-  takeBack(limit: number): TaskOrder[] {
-    return this.waiting.splice(Math.max(0, this.waiting.length - limit));
+  takeBack(limit: number, among?: ReadonlySet<string>): TaskOrder[] {
+    const asked = this.waiting.filter(({ taskId }) => among?.has(taskId) ?? true);
+    const taken = new Set(asked.slice(Math.max(0, asked.length - limit)));
+    this.waiting = this.waiting.filter((order) => !taken.has(order));
+    return [...taken];
   }
 
   /** What running attempts are said to have printed, as records; set by specs. */

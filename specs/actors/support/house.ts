@@ -29,6 +29,14 @@ export interface HouseWorker {
   kill: () => Promise<void>;
 }
 
+export interface HouseWorkerOptions {
+  name?: string;
+  slots?: number;
+  urls?: string[];
+  labels?: string[];
+  python?: { pythonVersion: string; pythonImplementation: string };
+}
+
 export interface HouseDispatcher {
   dispatcher: Dispatcher;
   url: string;
@@ -106,8 +114,8 @@ export class House {
     return house;
   }
 
-  async startWorker(options: { name?: string; slots?: number; urls?: string[] } = {}): Promise<HouseWorker> {
-    const pool = new FakePool(options.slots ?? 2);
+  async startWorker(options: HouseWorkerOptions = {}): Promise<HouseWorker> {
+    const pool = new FakePool(options.slots ?? 2, options.python);
     const instance = randomUUID();
     let bus: Bus<DispatcherMessage, WorkerMessage> | undefined;
     const supervisor = new WorkerSupervisor(
@@ -116,6 +124,7 @@ export class House {
         instance,
         pid: 1,
         heartbeatMs: HEARTBEAT_MS,
+        labels: options.labels ?? [],
         urls: options.urls ?? ['one'],
       },
       {

@@ -54,7 +54,16 @@ export async function sendLies(url: string, random: Random, taskIds: readonly st
   const stranger = new Dealer({ linger: 0 });
   stranger.connect(url);
   const lies = taskIds.map((taskId) => result({ taskId, fence: `1:${random.hex(16)}`, payload: PICKLE }));
-  const identity = { name: 'liar', instance: random.uuid(), slots: 0, pid: 1, pythonVersion: '3', dillVersion: '0' };
+  const identity = {
+    name: 'liar',
+    instance: random.uuid(),
+    slots: 0,
+    pid: 1,
+    pythonVersion: '3',
+    pythonImplementation: 'x',
+    dillVersion: '0',
+    labels: [],
+  };
   const rounds = 50;
   const messages: (Buffer | Buffer[])[] = [
     Buffer.from(Array.from({ length: 500 }, () => random.integer(0, 255))),

@@ -77,7 +77,9 @@ export const workerMessage = union<WorkerMessage>({
     slots: fc.integer({ min: 1, max: 100_000 }),
     pid: count,
     pythonVersion: text,
+    pythonImplementation: text,
     dillVersion: text,
+    labels: list(text),
     holding: list(ref),
     lastRun: count,
     functions: list(text),
@@ -101,7 +103,7 @@ export const dispatcherMessage = union<DispatcherMessage>({
   acknowledge: fc.record({ settled: list(ref) }),
   abort: fc.record({ tasks: list(ref) }),
   follow: fc.record({ taskId: text, fence: text, from: count, forMs: count }),
-  takeBack: fc.record({ limit: count }),
+  takeBack: fc.record({ limit: count, among: list(text) }, { requiredKeys: ['limit'] }),
   drain: nothing,
 });
 

@@ -1,0 +1,150 @@
+import type { Redis } from 'ioredis';
+import { type Lane, lanesFor, type Offer, rotated } from '../requirement.js';
+import type { Claim } from '../taskStore.js';
+import type { ShardKeys } from './keys.js';
+import { readLargeArguments } from './largeValues.js';
+import { Script } from './script.js';
+import { guarded, MAX_BATCH } from './shards.js';
+
+/** What `claim.lua` returns. */
+type Answer = [
+  promoted: Buffer[],
+  claimed: (Buffer | number | null)[],
+  groups: number[],
+  requirements: Buffer[] | undefined,
+];
+type ClaimedFields = [id: Buffer, newFunctionId: Buffer, arguments: Buffer, attempt: number, timeout: Buffer];
+
+const script = new Script<Answer>('claim', 'story', 'requirement');
+
+/** How much a claim may take; `nonce` is the second half of the fences it gives. */
+export interface ClaimBounds {
+  nonce: string;
+  limit: number;
+  /** Of arguments; the last task may exceed them. */
+  bytes: number;
+}
+
+/** The requirements of a shard as they were last seen, and the lanes they make for the offers that were last made. */
+interface Known {
+  version: string;
+  requirements: readonly string[];
+  kinds: string;
+  lanes: readonly Lane[];
+}
+
+const ANY_WORKER = { labels: [], python: '' };
+/** Calls of one claim on one shard: a second one, where the first has shown that there are requirements it did not ask for. */
+const MAX_CALLS = 2;
+
+/**
+ * Claims, from one shard after the other. What requirements there are is remembered and checked by every claim in passing, so that
+ * tasks that not every worker can run cost no call more than others, but for the first of a new requirement.
+ */
+export class Claims {
+  private readonly known = new Map<ShardKeys, Known>();
+  private nextShard = 0;
+  private turn = 0;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly shards: readonly ShardKeys[],
+    private readonly leaseMs: number,
+  ) {}
+
+  async claim(claimant: string, bounds: ClaimBounds, offers?: readonly Offer[]): Promise<Claim> {
+    const claim: Claim = { claimed: [], promoted: [] };
+    const { nonce, limit } = bounds;
+    const given = offers ?? [{ capabilities: ANY_WORKER, credit: limit }];
+    const credits = given.map(({ credit }) => credit);
+    let { bytes } = bounds;
+    const isDone = (): boolean => claim.claimed.length >= limit || bytes <= 0;
+    // Every claim begins at another shard, so that none is favoured.
+    for (let turn = 0; turn < this.shards.length && !isDone(); turn++) {
+      const shard = this.shards[this.nextShard++ % this.shards.length] as ShardKeys;
+      let isKnown = false;
+      for (let call = 0; call < MAX_CALLS && !isKnown && !isDone(); call++) {
+        const left = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
+        const known = this.knownFor(shard, given);
+        const lanes = rotated(known.lanes, this.turn++);
+        const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
+        bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
+        isKnown = !answer[3] || !this.learn(shard, answer[3]);
+      }
+    }
+    return claim;
+  }
+
+  private call(
+    shard: ShardKeys,
+    claimant: string,
+    { nonce, limit, bytes }: ClaimBounds,
+    { version, credits, lanes }: { version: string; credits: number[]; lanes: readonly Lane[] },
+  ): Promise<Answer> {
+    const keys = [...shard.queues, shard.delayed, shard.leases, shard.requirements];
+    const args: (string | number)[] = [shard.taskPrefix, limit, this.leaseMs, nonce, claimant, bytes];
+    args.push(version, credits.length, ...credits);
+    for (const lane of lanes) args.push(lane.requirement, lane.offers.length, ...lane.offers.map((offer) => offer + 1));
+    return guarded(() => script.run(this.redis, keys, args));
+  }
+
+  /** Puts what a call gave into the claim, and takes it from the credits. Answers the bytes of the arguments. */
+  private async take(
+    shard: ShardKeys,
+    [promoted, claimed, groups]: Answer,
+    { nonce, credits, lanes }: { nonce: string; credits: number[]; lanes: readonly Lane[] },
+    into: Claim,
+  ): Promise<number> {
+    for (let i = 0; i < promoted.length; i += 2) {
+      const from = String(promoted[i + 1]) === 'delayed' ? 'delayed' : 'retrying';
+      into.promoted.push({ taskId: String(promoted[i]), from });
+    }
+    if (claimed.includes(null)) await guarded(() => readLargeArguments(this.redis, shard.taskPrefix, claimed));
+    let next = 0;
+    let functionId = '';
+    let total = 0;
+    for (let i = 0; i < groups.length; i += 3) {
+      const { requirement } = lanes[(groups[i] as number) - 1] as Lane;
+      const offer = (groups[i + 1] as number) - 1;
+      const count = groups[i + 2] as number;
+      credits[offer] = (credits[offer] as number) - count;
+      const whose = { ...(requirement !== '' && { requirement }), ...(offer > 0 && { offer }) };
+      for (const end = next + 5 * count; next < end; next += 5) {
+        const [id, newFunctionId, bytes, attempt, timeout] = claimed.slice(next, next + 5) as ClaimedFields;
+        total += bytes.length;
+        if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
+        into.claimed.push({
+          taskId: id.toString('latin1'),
+          functionId,
+          arguments: bytes,
+          attempt,
+          fence: `${attempt}:${nonce}`,
+          timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
+          ...whose,
+        });
+      }
+    }
+    return total;
+  }
+
+  /** Notes what requirements there are; true when some were not known. */
+  private learn(shard: ShardKeys, answer: Buffer[]): boolean {
+    const [version = '', ...requirements] = answer.map((text) => text.toString('latin1'));
+    const before = this.known.get(shard)?.requirements ?? [];
+    this.known.set(shard, { version, requirements: requirements.sort(), kinds: '', lanes: [] });
+    return requirements.some((requirement) => !before.includes(requirement));
+  }
+
+  private knownFor(shard: ShardKeys, offers: readonly Offer[]): Known {
+    const known = this.known.get(shard) ?? { version: '', requirements: [], kinds: '', lanes: [] };
+    const kinds = offers.map(({ capabilities: { labels, python } }) => `${labels.join(',')}@${python}`).join(' ');
+    if (known.kinds === kinds && known.lanes.length > 0) return known;
+    const lanes = lanesFor(
+      known.requirements,
+      offers.map(({ capabilities }) => capabilities),
+    );
+    const now = { ...known, kinds, lanes };
+    this.known.set(shard, now);
+    return now;
+  }
+}
