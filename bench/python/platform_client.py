@@ -141,7 +141,7 @@ class Platform(Adapter):
         body = json.dumps({"function_id": self.function_ids[function.__name__], "payload": payload})
         answer = self.request("POST", f"/execute_function?wait={WAIT_S}", body, JSON_TYPE)
         if answer["status"] != "COMPLETED":
-            raise RuntimeError(f"task {task_id} is {answer['status']}")
+            raise RuntimeError(f"task {answer['task_id']} is {answer['status']}")
         return pickle.loads(base64.b64decode(answer["result"]))
 
     def request(self, method, path, body=None, headers=None):

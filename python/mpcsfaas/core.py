@@ -151,8 +151,7 @@ class Core:
             raise
         group.sent += len(batch)
         group.expect(batch, json.loads(answer)["task_ids"])
-        if group.thread.ident is None:
-            group.thread.start()
+        group.start()
         for card in cards.values():
             card.known()
         for item in batch:

@@ -49,6 +49,15 @@ class TaskGroup:
         for future, result in overtook:
             self._settle(future, result)
 
+    def start(self) -> None:
+        """Begin to read results; the group must exist by now."""
+        if self.thread.ident is None:
+            try:
+                self.thread.start()
+            except RuntimeError as error:
+                # No more threads can be had, or the program is ending.
+                self.fail(error)
+
     def fail(self, error: BaseException) -> None:
         """Give up: no result will come any more."""
         with self._lock:

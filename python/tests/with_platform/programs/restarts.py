@@ -14,12 +14,18 @@ lock = threading.Lock()
 ended = 0
 
 
+def say(*words):
+    """Print a line as one piece: other threads print too."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 def count(_future):
     global ended
     with lock:
         ended += 1
         if ended % 100 == 0:
-            print(ended, flush=True)
+            say(ended)
 
 
 futures = []
@@ -32,10 +38,10 @@ wrong = sum(
     error is None and future.result() != number for number, (future, error) in enumerate(zip(futures, errors))
 )
 failed = [error for error in errors if error is not None]
-print(
-    "failed", len(failed), "wrong", wrong, "distinct", len({future.task_id for future in futures}), flush=True
+say(
+    "failed", len(failed), "wrong", wrong, "distinct", len({future.task_id for future in futures})
 )
 if failed:
-    print(type(failed[0]).__name__, failed[0], flush=True)
+    say(type(failed[0]).__name__, failed[0])
 executor.shutdown()
-print("over", flush=True)
+say("over")
