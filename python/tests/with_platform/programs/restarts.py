@@ -38,9 +38,7 @@ wrong = sum(
     error is None and future.result() != number for number, (future, error) in enumerate(zip(futures, errors))
 )
 failed = [error for error in errors if error is not None]
-say(
-    "failed", len(failed), "wrong", wrong, "distinct", len({future.task_id for future in futures})
-)
+say("failed", len(failed), "wrong", wrong, "distinct", len({future.task_id for future in futures}))
 if failed:
     say(type(failed[0]).__name__, failed[0])
 executor.shutdown()
