@@ -107,10 +107,10 @@ export class RedisTaskLists implements TaskLists {
     const { limit, cursor, failureType } = query;
     const items: TaskSummary[] = [];
     let last = cursor === undefined ? undefined : parsePlace(index, cursor);
-    const isFiltered = query.states !== undefined || query.functionId !== undefined;
+    const isFiltered = query.states !== undefined || query.functionId !== undefined || failureType !== undefined;
     const source = newestFirst(this.redis, this.shards.all, index, last);
-    for (let examined = 0; examined < MAX_EXAMINED;) {
-      const most = isFiltered || failureType !== undefined ? MAX_BATCH : Math.min(MAX_BATCH, limit - items.length);
+    // Under a filter that most match little is read for nothing; under one that few match soon much at once.
+    for (let examined = 0, most = Math.min(MAX_BATCH, limit); examined < MAX_EXAMINED;) {
       const batch = await guarded(() => take(source, most));
       examined += batch.length;
       const wanted = batch.filter((task) => failureType === undefined || task.failureType === failureType);
@@ -126,6 +126,7 @@ export class RedisTaskLists implements TaskLists {
       }
       if (batch.length < most) return { items };
       last = batch.at(-1)?.place;
+      most = isFiltered ? Math.min(MAX_BATCH, most * 2) : Math.min(MAX_BATCH, limit - items.length);
     }
     return last ? { items, cursor: placeCursor(index, last) } : { items };
   }

@@ -42,7 +42,7 @@ export async function* newestFirst(
   for (;;) {
     let next: ShardReader | undefined;
     for (const reader of readers) {
-      await reader.fill();
+      if (!reader.head) await reader.fill();
       if (reader.head && (!next?.head || isNewer(reader.head.place, next.head.place))) next = reader;
     }
     const task = next?.take();
