@@ -1,9 +1,11 @@
 import { type Static, type TObject, type TSchema, Type } from '@fastify/type-provider-typebox';
+import { needsOf } from '../bus/requirement.js';
 import type { Failure } from '../bus/messages.js';
 import type { TaskSummary } from '../bus/taskLists.js';
 import type { TaskRecord, TransitionRecord } from '../bus/taskStore.js';
 import { Nullable, StatusSchema, Uuid } from './schemas.js';
 import { statusOf } from './taskStatus.js';
+import { WaitingFor } from './waitingFor.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from './times.js';
 
 const text = (description: string) => Nullable(Type.String({ description }));
@@ -67,6 +69,8 @@ const storyFields = {
   output_truncated: Type.Boolean({ description: 'It printed more than is kept' }),
   failure: Nullable(FailureStory),
   run_again_as: Nullable(Uuid('Task under which it was run again, the latest')),
+  labels: Type.Array(Type.String(), { description: 'That its worker must have' }),
+  waiting_for: Nullable(WaitingFor),
   history: Type.Array(Transition, { description: 'Oldest first' }),
 };
 
@@ -74,7 +78,7 @@ type Story = Static<TObject<typeof storyFields>> & MomentFields;
 export const TaskStory = Type.Unsafe<Story>(Type.Object({ ...storyFields, ...momentSchemas }));
 
 /** A task's record in the words of the API. */
-export function taskStory(task: TaskRecord): Story {
+export function taskStory(task: TaskRecord, waiting: WaitingFor | null): Story {
   return {
     task_id: task.taskId,
     status: statusOf(task.state),
@@ -94,6 +98,8 @@ export function taskStory(task: TaskRecord): Story {
     output_truncated: task.outputTruncated,
     failure: task.failure ? failureStory(task.failure) : null,
     run_again_as: task.runAgainAs ?? null,
+    labels: [...needsOf(task.requirement ?? '').labels],
+    waiting_for: waiting,
     history: historyStory(task.history),
     ...moments({
       queued: task.queuedAtMs,

@@ -20,6 +20,8 @@ export interface TaskLists {
   listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>>;
   /** How many tasks wait and run now. */
   countTasks(): Promise<TaskCounts>;
+  /** How many entries are before a queued task in its queue; undefined when it is not among the next 100,000. */
+  countAhead(task: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement'>): Promise<number | undefined>;
 
   /** What a task was submitted with, where that is still kept: not of completed ones. Undefined for unknown ids. */
   readSubmissions(taskIds: string[]): Promise<(Submission | undefined)[]>;

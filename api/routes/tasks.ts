@@ -3,8 +3,10 @@ import { PlatformError } from '../../bus/errors.js';
 import { cancelTasks } from '../cancelTasks.js';
 import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
+import type { TaskRecord } from '../../bus/taskStore.js';
 import { statusOf } from '../taskStatus.js';
 import { TaskStory, taskStory } from '../taskStory.js';
+import { waitingFor, type WaitingFor } from '../waitingFor.js';
 
 /** Most tasks of one request to cancel: one script of the store. */
 const MAX_CANCEL_TASKS = 1_000;
@@ -16,7 +18,8 @@ export function taskRoutes(app: Api, services: ApiServices): void {
   cancelManyRoute(app, services);
 }
 
-function storyRoute(app: Api, { store }: ApiServices): void {
+function storyRoute(app: Api, services: ApiServices): void {
+  const { store } = services;
   app.get(
     '/tasks/:task_id',
     {
@@ -24,14 +27,14 @@ function storyRoute(app: Api, { store }: ApiServices): void {
         operationId: 'getTask',
         tags: ['tasks'],
         summary: "A task's whole story",
-        description: 'State, attempts, times, run time, memory, why it failed, and every transition it made.',
+        description: 'State, attempts, times, run time, memory, why it waits or failed, and every transition it made.',
         params: TaskParams,
         response: { 200: TaskStory, ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE') },
       },
     },
     async ({ params }) => {
       const task = await store.readTask(params.task_id.toLowerCase());
-      return task ? taskStory(task) : throwUnknown(params.task_id);
+      return task ? taskStory(task, await whyItWaits(task, services)) : throwUnknown(params.task_id);
     },
   );
 }
@@ -104,4 +107,18 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
 
 function throwUnknown(taskId: string): never {
   throw new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
+}
+
+/** What has been silent for longer does not run any more, and has not been removed yet. */
+const ALIVE_MS = 10_000;
+
+async function whyItWaits(task: TaskRecord, { store, lists }: ApiServices): Promise<WaitingFor | null> {
+  if (task.state !== 'queued') return waitingFor(task, { workers: [], dispatchers: [], ahead: undefined });
+  const [workers, dispatchers, ahead] = await Promise.all([
+    store.readWorkers(),
+    store.readDispatchers(),
+    lists.countAhead(task),
+  ]);
+  const isAlive = ({ heartbeatAtMs }: { heartbeatAtMs: number }): boolean => heartbeatAtMs > Date.now() - ALIVE_MS;
+  return waitingFor(task, { workers: workers.filter(isAlive), dispatchers: dispatchers.filter(isAlive), ahead });
 }

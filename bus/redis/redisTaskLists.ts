@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Page, Submission, TaskCounts, TaskLists, TaskQuery, TaskSummary } from '../taskLists.js';
-import { type FunctionRecord, isTerminal } from '../taskStore.js';
+import { type FunctionRecord, isTerminal, type TaskRecord } from '../taskStore.js';
 import { readFunctions } from './functionRecords.js';
 import { FUNCTIONS_KEY, PRIORITIES } from './keys.js';
 import { byTimeThenId, parsePlace, parseTimed, placeCursor, type TimedId, timedCursor } from './listCursors.js';
@@ -17,6 +17,9 @@ const scripts = {
   noteRunAgain: new Script<(Buffer | null)[]>('noteRunAgain'),
 };
 const itself = (taskId: string): string => taskId;
+
+/** Most entries looked through for one task: about a millisecond. */
+const MAX_AHEAD = 100_000;
 
 /** Lists on Redis: from the index streams (`taskIndex.ts`), and of running tasks from their leases. */
 export class RedisTaskLists implements TaskLists {
@@ -57,8 +60,13 @@ export class RedisTaskLists implements TaskLists {
     return guarded(async () => {
       const counts: TaskCounts = { queued: { high: 0, normal: 0, low: 0 }, running: 0, delayed: 0 };
       await Promise.all(
-        this.shards.all.map(async ({ queues, leases, delayed }) => {
-          const lengths = queues.map((queue) => this.redis.llen(queue));
+        this.shards.all.map(async ({ queues, requirements, leases, delayed }) => {
+          const known = (await this.redis.hkeys(requirements)).filter((requirement) => requirement !== '');
+          const lengths = queues.map(async (queue) => {
+            const lists = [queue, ...known.map((requirement) => `${queue}:${requirement}`)];
+            const each = await Promise.all(lists.map((list) => this.redis.llen(list)));
+            return each.reduce((sum, length) => sum + length, 0);
+          });
           const [running, waiting, ...queued] = await Promise.all([
             this.redis.zcard(leases),
             this.redis.zcard(delayed),
@@ -70,6 +78,23 @@ export class RedisTaskLists implements TaskLists {
         }),
       );
       return counts;
+    });
+  }
+
+  async countAhead({
+    taskId,
+    priority,
+    requirement,
+  }: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement'>): Promise<number | undefined> {
+    return guarded(async () => {
+      const queue = this.shards.of(taskId).queues[PRIORITIES.indexOf(priority)] as string;
+      const list = requirement === undefined ? queue : `${queue}:${requirement}`;
+      // From the claiming end.
+      const [place, length] = await Promise.all([
+        this.redis.lpos(list, taskId, 'RANK', -1, 'MAXLEN', MAX_AHEAD),
+        this.redis.llen(list),
+      ]);
+      return place === null ? undefined : Math.max(0, length - 1 - place);
     });
   }
 
