@@ -1,4 +1,5 @@
 import type { ClaimedTask } from '../bus/taskStore.js';
+import { BestFirst } from './bestFirst.js';
 
 /** A worker, as far as placement is concerned. */
 export interface Candidate {
@@ -37,22 +38,24 @@ export function place<W extends Candidate>(
   const open = workers
     .filter((worker) => creditOf(worker, prefetch) > 0)
     .map((worker) => ({ worker, inFlight: worker.inFlight, tasks: [] as ClaimedTask[] }));
+  type Open = (typeof open)[number];
+  const choices = new Map<string, BestFirst<Open>>();
+  const choiceFor = (functionId: string): BestFirst<Open> => {
+    const known = choices.get(functionId);
+    if (known) return known;
+    const choice = new BestFirst(open, ({ worker, inFlight }) => {
+      const { slots } = worker;
+      if (inFlight >= slots * (1 + prefetch)) return -Infinity;
+      // Free slots count above all; the warm bonus decides between workers that are loaded alike.
+      const free = slots - inFlight;
+      return (free > 0 ? free : free / slots - 1) + (worker.hasFunction(functionId) ? 0.5 : 0);
+    });
+    choices.set(functionId, choice);
+    return choice;
+  };
   const unplaced: ClaimedTask[] = [];
   for (const task of tasks) {
-    let best: (typeof open)[number] | undefined;
-    let bestScore = -Infinity;
-    for (const candidate of open) {
-      const { slots } = candidate.worker;
-      if (candidate.inFlight >= slots * (1 + prefetch)) continue;
-      // Free slots count above all; the warm bonus decides between workers that are loaded alike.
-      const free = slots - candidate.inFlight;
-      const load = free > 0 ? free : free / slots - 1;
-      const score = load + (candidate.worker.hasFunction(task.functionId) ? 0.5 : 0);
-      if (score > bestScore) {
-        best = candidate;
-        bestScore = score;
-      }
-    }
+    const best = choiceFor(task.functionId).best();
     if (best) {
       best.tasks.push(task);
       best.inFlight++;
