@@ -9,8 +9,10 @@ import { runMachine } from './lifecycles/runMachine.js';
 import { type WorkerEvent, workerMachine, type WorkerState, type WorkerTimings } from './lifecycles/workerMachine.js';
 import type { Candidate } from './placement.js';
 
-/** How often its signs of life reach a worker's machine; short against any heartbeat interval. */
-const BEAT_EVERY_MS = 10;
+/** Signs of life reach a worker's machine so many times before it would be suspected; each sets its timers anew. */
+const BEATS_BEFORE_SUSPECT = 25;
+/** A worker that gets its next task so soon stays busy: two transitions for each task would cost more than the task. */
+const SHOW_IDLE_AFTER_MS = 10;
 
 /** One attempt that a worker has. */
 export interface InFlight extends TaskRef {
@@ -54,12 +56,14 @@ export class WorkerConnection implements Candidate {
   /** `hello.connection` of the present address. */
   connection: number;
   lastHeardAtMs: number;
+  private readonly beatEveryMs: number;
   private lastBeatAtMs = -Infinity;
   /** Heartbeats in a row in which it said to have more tasks than it was given. */
   private beatsWithMore = 0;
   /** Takes part in placement: reconciled, not draining, not suspect. */
   private acceptsWork = false;
   private showing = false;
+  private idleTimer: unknown;
   private shownWork = false;
   private stopped = false;
   private readonly functions = new Set<string>();
@@ -79,6 +83,7 @@ export class WorkerConnection implements Candidate {
       python: pythonOf(hello.pythonImplementation, hello.pythonVersion),
     };
     this.kind = requirementOf(this.capabilities);
+    this.beatEveryMs = options.timings.suspectAfterMs / BEATS_BEFORE_SUSPECT;
     this.connection = hello.connection;
     this.runSequence = hello.lastRun;
     this.lastHeardAtMs = clock.now();
@@ -146,7 +151,7 @@ export class WorkerConnection implements Candidate {
     const now = this.clock.now();
     this.lastHeardAtMs = now;
     // Under load a worker is heard thousands of times a second; its timers need not be set anew each time.
-    if (this.acceptsWork && now - this.lastBeatAtMs < BEAT_EVERY_MS) return;
+    if (this.acceptsWork && now - this.lastBeatAtMs < this.beatEveryMs) return;
     this.lastBeatAtMs = now;
     this.machine.send({ type: 'worker.beat', hasWork: this.inFlight > 0 });
   }
@@ -179,17 +184,18 @@ export class WorkerConnection implements Candidate {
     return task;
   }
 
-  /** Tells the machine whether there is work, when the messages that this is about are on their way. */
+  /** Tells the machine whether there is work: of new work when its message is on its way, of none when it lasts. */
   private showWork(): void {
-    if (this.showing) return;
+    if (this.showing || this.inFlight > 0 === this.shownWork) return;
     this.showing = true;
-    queueMicrotask(() => {
+    const show = (): void => {
       this.showing = false;
-      const hasWork = this.inFlight > 0;
-      if (hasWork === this.shownWork || this.stopped) return;
-      this.shownWork = hasWork;
-      this.machine.send({ type: hasWork ? 'worker.assigned' : 'worker.idled' });
-    });
+      if (this.stopped || this.inFlight > 0 === this.shownWork) return;
+      this.shownWork = !this.shownWork;
+      this.machine.send({ type: this.shownWork ? 'worker.assigned' : 'worker.idled' });
+    };
+    if (this.shownWork) this.idleTimer = this.clock.setTimeout(show, SHOW_IDLE_AFTER_MS);
+    else queueMicrotask(show);
   }
 
   record(dispatcher: string, mode: WorkerRecord['mode']): WorkerRecord {
@@ -215,6 +221,7 @@ export class WorkerConnection implements Candidate {
 
   stop(): void {
     this.stopped = true;
+    this.clock.clearTimeout(this.idleTimer);
     this.machine.stop();
   }
 }
