@@ -5,6 +5,7 @@ import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Cancellations } from './cancellations.js';
+import { orderBytes } from '../bus/orderBytes.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
 import { LostClaims } from './lostClaims.js';
@@ -13,11 +14,12 @@ import { byOffer, creditOfAll, haveCreditLeft, offersOf, type WorkersOffer } fro
 import { place, prefetchPerSlot } from './placement.js';
 import { type TakeBack, takeBacks } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
+import { withInputs, type WithInputs } from './taskInputs.js';
 import type { WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface ClaimLoopDeps {
-  store: Pick<TaskStore, 'claim' | 'findClaims'>;
+  store: Pick<TaskStore, 'claim' | 'findClaims' | 'readOutcomes'>;
   workers: Bus<WorkerMessage, DispatcherMessage>;
   clock: Clock;
   transition: TransitionLog;
@@ -30,7 +32,8 @@ export interface ClaimLoopDeps {
   followers: Pick<OutputFollowers, 'onGiven'>;
   /** Gives tasks back to the queue that were claimed and cannot be sent. */
   release: (worker: WorkerConnection | undefined, tasks: TaskRef[]) => void;
-  failWithoutFunction: (tasks: ClaimedTask[]) => void;
+  /** These cannot be run by anybody. */
+  fail: (failed: WithInputs['failed']) => void;
   onError: (error: unknown) => void;
 }
 
@@ -38,7 +41,7 @@ export interface ClaimLoopDeps {
 const RUN_LIMITS: BatchLimits<ClaimedTask> = {
   maxItems: Infinity,
   maxBytes: MAX_GATHERED_BYTES,
-  sizeOf: (task) => task.arguments.length,
+  sizeOf: orderBytes,
 };
 /** Most tasks of one claim: what Redis hands over in well under a millisecond. */
 const MAX_CLAIM = 256;
@@ -154,7 +157,8 @@ export class ClaimLoop {
 
   private async give(tasks: ClaimedTask[], offers: readonly WorkersOffer<WorkerConnection>[]): Promise<void> {
     const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
-    for (const { tasks: own, workers } of byOffer(tasks, offers)) {
+    const ready = tasks.some(({ dependsOn }) => dependsOn) ? await this.fetchInputs(tasks) : tasks;
+    for (const { tasks: own, workers } of byOffer(ready, offers)) {
       const available = workers.filter((worker) => worker.available);
       const { placed, unplaced } = place(own, available, prefetch);
       // Workers left between claim and placement.
@@ -162,6 +166,19 @@ export class ClaimLoop {
       for (const [worker, some] of placed) {
         for (const batch of inBatches(some, RUN_LIMITS)) await this.sendRun(worker, batch);
       }
+    }
+  }
+
+  private async fetchInputs(tasks: ClaimedTask[]): Promise<ClaimedTask[]> {
+    try {
+      const { ready, failed, later } = await withInputs(tasks, this.deps.store);
+      if (failed.length > 0) this.deps.fail(failed);
+      if (later.length > 0) this.deps.release(undefined, later);
+      return ready;
+    } catch (error) {
+      this.deps.onError(error);
+      this.deps.release(undefined, tasks);
+      return [];
     }
   }
 
@@ -184,7 +201,7 @@ export class ClaimLoop {
     const gone = new Set(unknown.filter((functionId) => !bodies.has(functionId)));
     const present = tasks.filter(({ functionId }) => !gone.has(functionId));
     if (present.length < tasks.length)
-      this.deps.failWithoutFunction(tasks.filter(({ functionId }) => gone.has(functionId)));
+      this.deps.fail(tasks.filter(({ functionId }) => gone.has(functionId)).map(withoutFunction));
 
     const orders = this.deps.cancellations.without(present);
     const now = this.deps.clock.now();
@@ -192,8 +209,9 @@ export class ClaimLoop {
     worker.lastRunSentAtMs = now;
     const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
     this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
-    for (const { taskId, fence, functionId, attempt, requirement = '', arguments: args } of orders) {
-      const task = { taskId, fence, functionId, attempt, requirement, bytes: args.length };
+    for (const order of orders) {
+      const { taskId, fence, functionId, attempt, requirement = '' } = order;
+      const task = { taskId, fence, functionId, attempt, requirement, bytes: orderBytes(order) };
       worker.add({ ...task, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
@@ -217,3 +235,8 @@ export class ClaimLoop {
 }
 
 const bytesOf = (tasks: readonly ClaimedTask[]): number => tasks.reduce((sum, task) => sum + task.arguments.length, 0);
+
+function withoutFunction(task: ClaimedTask): WithInputs['failed'][number] {
+  const message = `function ${task.functionId} is not in Redis any more; register it again`;
+  return { task, failure: { type: 'DeserializationError', message } };
+}

@@ -1,7 +1,8 @@
 import type { Address, Bus } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
+import { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { DispatcherMessage, TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
-import type { ClaimedTask, TaskStore, WorkerRecord } from '../bus/taskStore.js';
+import type { TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { Acknowledger } from './acknowledger.js';
 import { Cancellations } from './cancellations.js';
@@ -111,14 +112,20 @@ export class Dispatcher {
     const acknowledge = (worker: string, settled: TaskRef): void => {
       this.acknowledger.push(worker, settled);
     };
-    this.settler = new Settler({
-      ...{ store, clock, transition, onError },
-      publish: (message) => {
-        deps.control.send(message.type, message);
+    const publish = (message: ControlMessage): void => deps.control.send(message.type, message);
+    const dependencies = new DependencyResolver({
+      ...{ store, transition, onError },
+      queued: (count) => {
+        this.claims.wake(count);
+        publish({ type: 'tasks.queued', count });
       },
-      acknowledge,
+      settled: (tasks) => publish({ type: 'tasks.settled', tasks }),
+    });
+    this.settler = new Settler({
+      ...{ store, clock, transition, onError, publish, acknowledge },
       roomAgain: () => this.claims.wake(),
       requeued: () => this.claims.wake(),
+      awaited: (ends) => dependencies.ended(ends),
       ...(deps.onRefused && { refused: deps.onRefused }),
     });
     this.reports = new DispatcherReports({ id: options.id, mode: options.mode }, this.table, this.settler, deps);
@@ -156,8 +163,8 @@ export class Dispatcher {
       release: (worker, tasks) => {
         this.release(worker, tasks);
       },
-      failWithoutFunction: (tasks) => {
-        this.failWithoutFunction(tasks);
+      fail: (failed) => {
+        for (const { task, failure } of failed) this.settler.push(unstarted(task, 'task.raised', '', failure));
       },
     });
   }
@@ -299,13 +306,6 @@ export class Dispatcher {
     const failure = workerLost(worker.name);
     for (const task of tasks)
       this.settler.push(unstarted(task, 'task.interrupted', worker.name, failure, this.options.id));
-  }
-
-  private failWithoutFunction(tasks: ClaimedTask[]): void {
-    for (const task of tasks) {
-      const message = `function ${task.functionId} is not in Redis any more; register it again`;
-      this.settler.push(unstarted(task, 'task.raised', '', { type: 'DeserializationError', message }));
-    }
   }
 
   private release(worker: WorkerConnection | undefined, tasks: TaskRef[]): void {

@@ -2,6 +2,7 @@ import type { Actor } from 'xstate';
 import type { Bus } from '../bus/bus.js';
 import type { ControlMessage, WorkerBeat } from '../bus/controlMessages.js';
 import type { Reaped, TaskStore } from '../bus/taskStore.js';
+import { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { type Clock, every } from './clock.js';
 import { runMachine } from './lifecycles/runMachine.js';
@@ -13,7 +14,18 @@ export interface HeartbeatMonitorOptions {
 }
 
 export interface HeartbeatMonitorDeps {
-  store: Pick<TaskStore, 'reap' | 'readWorkers' | 'forgetWorkers' | 'readDispatchers' | 'forgetDispatchers' | 'sweep'>;
+  store: Pick<
+    TaskStore,
+    | 'reap'
+    | 'awaitDependencies'
+    | 'resolveDependencies'
+    | 'findBlocked'
+    | 'readWorkers'
+    | 'forgetWorkers'
+    | 'readDispatchers'
+    | 'forgetDispatchers'
+    | 'sweep'
+  >;
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   transition: TransitionLog;
@@ -43,12 +55,24 @@ export class HeartbeatMonitor {
   private readonly workers = new Map<string, Actor<typeof workerMachine>>();
   private readonly stops: (() => void)[] = [];
   private reaping = false;
+  private readonly dependencies: DependencyResolver;
   private paused = false;
 
   constructor(
     private readonly options: HeartbeatMonitorOptions,
     private readonly deps: HeartbeatMonitorDeps,
-  ) {}
+  ) {
+    const { control } = deps;
+    this.dependencies = new DependencyResolver({
+      ...deps,
+      queued: (count) => {
+        control.send('tasks.queued', { type: 'tasks.queued', count });
+      },
+      settled: (tasks) => {
+        control.send('tasks.settled', { type: 'tasks.settled', tasks });
+      },
+    });
+  }
 
   start(): void {
     this.deps.control.listen((message) => {
@@ -102,6 +126,7 @@ export class HeartbeatMonitor {
       if (reaped.paused !== this.paused) this.deps.onPaused(reaped.paused);
       this.paused = reaped.paused;
       this.announce(reaped.tasks);
+      await this.dependencies.sweep();
     } catch (error) {
       this.deps.onError(error);
     } finally {
@@ -117,6 +142,9 @@ export class HeartbeatMonitor {
       .filter(({ to }) => to === 'failed')
       .map(({ taskId }) => ({ taskId, state: 'failed' as const }));
     const queued = tasks.length - failed.length;
+    this.dependencies.ended(
+      tasks.flatMap(({ taskId, dependents }) => (dependents ? [{ taskId, state: 'failed', dependents }] : [])),
+    );
     if (failed.length > 0) this.deps.control.send('tasks.settled', { type: 'tasks.settled', tasks: failed });
     if (queued > 0) this.deps.control.send('tasks.queued', { type: 'tasks.queued', count: queued });
   }

@@ -1,9 +1,10 @@
 import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
 import { emptyResult } from '../bus/emptyResult.js';
+import type { EndedTask } from '../bus/dependencyResolver.js';
 import type { Failure, TaskRef } from '../bus/messages.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
-import { isTerminal, type Settlement, type SettleVerdict, type TaskStore } from '../bus/taskStore.js';
+import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import { nextTaskState } from './lifecycles/taskTransitions.js';
@@ -25,6 +26,8 @@ export interface SettlerDeps {
   publish: (message: ControlMessage) => void;
   /** The store has decided: the worker can forget the attempt. */
   acknowledge: (worker: string, settled: TaskRef) => void;
+  /** Other tasks depend on these, which have ended. */
+  awaited?: (ends: EndedTask[]) => void;
   /** No longer full. */
   roomAgain: () => void;
   /** Tasks went back into the queue. */
@@ -123,10 +126,13 @@ export class Settler {
 
   private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
     const settled: SettledTask[] = [];
+    const awaited: EndedTask[] = [];
     let requeued = 0;
     const refused = { stale: 0, duplicate: 0 };
     batch.forEach((settlement, index) => {
-      const verdict = verdicts[index] as SettleVerdict;
+      const answer = verdicts[index] as SettleVerdict;
+      const verdict = typeof answer === 'object' ? answer.state : answer;
+      if (typeof answer === 'object') awaited.push({ taskId: settlement.taskId, ...answer });
       this.deps.acknowledge(settlement.worker, settlement);
       if (verdict === 'stale' || verdict === 'duplicate') {
         this.stats[verdict]++;
@@ -142,12 +148,13 @@ export class Settler {
         requeued++;
       }
     });
+    if (awaited.length > 0) this.deps.awaited?.(awaited);
     this.announce(settled);
     if (requeued > 0) this.deps.requeued();
     if (refused.stale + refused.duplicate > 0) this.deps.refused?.(refused);
   }
 
-  private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: SettleVerdict): void {
+  private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: TaskState): void {
     const reason = failure && `${failure.type}: ${failure.signal ?? failure.exception ?? ''}`;
     const made = event === 'task.raised' && to === 'retrying' ? 'task.retried' : event;
     this.deps.transition('task', taskId, 'running', made, to, { worker, runTimeUs, reason });

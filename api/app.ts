@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyInstance } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { DependencyResolver } from '../bus/dependencyResolver.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
@@ -41,8 +42,18 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   const knownFunctions = new KnownFunctions(store);
   const groups = new Groups({ store, groupStore: dependencies.groupStore, ...dependencies.groupsOptions });
   const streams = new ResultStreams({ groups, reader: store, heartbeatMs: dependencies.streamHeartbeatMs });
-  const submitter = new Submitter(dependencies);
-  const services: ApiServices = { ...dependencies, knownFunctions, submitter, groups, streams };
+  const { transition, announceQueued } = dependencies;
+  const resolver = new DependencyResolver({
+    ...{ store, transition },
+    queued: announceQueued,
+    settled: (tasks) => settled.onSettled(tasks),
+    onError: (error) => log.warn({ err: error }, 'tasks that depend on others are told later'),
+  });
+  const submitter = new Submitter({ ...dependencies, dependencies: resolver });
+  const services: ApiServices = {
+    ...dependencies,
+    ...{ knownFunctions, dependencies: resolver, submitter, groups, streams },
+  };
   settled.alsoTell((tasks) => groups.onSettled(tasks));
   const errors: ErrorReplyOptions = { log, onStoreAway: () => knownFunctions.forgetAll() };
 

@@ -1,4 +1,5 @@
 import type { SettledTask } from '../bus/controlMessages.js';
+import type { EndedTask } from '../bus/dependencyResolver.js';
 import type { TaskRef } from '../bus/messages.js';
 import type { CancelVerdict } from '../bus/taskStore.js';
 import type { ApiServices } from './services.js';
@@ -15,16 +16,19 @@ export async function cancelTasks(
     settled,
     transition,
     announceCancelled,
-  }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled'>,
+    dependencies,
+  }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled' | 'dependencies'>,
   taskIds: string[],
 ): Promise<CancelVerdict[]> {
   const verdicts = await store.cancel(taskIds);
   const running: TaskRef[] = [];
   const ended: SettledTask[] = [];
+  const awaited: EndedTask[] = [];
   taskIds.forEach((taskId, index) => {
     const verdict = verdicts[index];
     if (!verdict?.cancelled) return;
     transition('task', taskId, verdict.from, 'task.cancelled', 'cancelled');
+    if (verdict.dependents) awaited.push({ taskId, state: 'cancelled', dependents: verdict.dependents });
     if (verdict.from === 'running') running.push({ taskId, fence: verdict.fence });
     // As the store has it.
     const failure = { type: 'Cancelled', message: 'the task was cancelled' } as const;
@@ -32,5 +36,6 @@ export async function cancelTasks(
   });
   if (running.length > 0) announceCancelled(running);
   settled.onSettled(ended);
+  dependencies.ended(awaited);
   return verdicts;
 }

@@ -23,9 +23,12 @@ export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
     ...(requirement !== '' && { requirement }),
     ...(options.retry && { retry: retryPolicy(options.retry) }),
+    ...(dependsOnOthers(options) && { dependsOn: [...new Set(options.depends_on?.map((id) => id.toLowerCase()))] }),
     ...(options.result_ttl_s && { resultTtlSeconds: options.result_ttl_s }),
   };
 }
+
+export const dependsOnOthers = ({ depends_on }: TaskOptions): boolean => (depends_on?.length ?? 0) > 0;
 
 function retryPolicy(option: RetryOption): RetryPolicy {
   const { max_retries, backoff_s = 1, backoff_factor = 2, max_backoff_s = 300, jitter = 0.5, on } = option;

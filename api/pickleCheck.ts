@@ -17,10 +17,11 @@ const MEMO_INDEX = /^\d{1,15}$/;
  *
  * Linear in the number of bytes: about 10 ns per opcode, and long strings are stepped over.
  *
+ * @param mayRefer to values of other tasks, by persistent ids; which ones only the runtime sees
  * @returns undefined when it is, else the end of a sentence that says why not ("ends before its STOP opcode", ...)
  */
-export function pickleProblem(pickle: Buffer): string | undefined {
-  return pickle.length === 0 ? 'is empty' : new PickleWalk(pickle).findProblem();
+export function pickleProblem(pickle: Buffer, mayRefer = false): string | undefined {
+  return pickle.length === 0 ? 'is empty' : new PickleWalk(pickle, mayRefer).findProblem();
 }
 
 /** One walk from the first opcode to STOP. Fields: position in the bytes, depth of the unpickler's stack, size of its memo. */
@@ -33,7 +34,10 @@ class PickleWalk {
   private memoWrites = 0;
   private highestMemoIndex = -1;
 
-  constructor(private readonly bytes: Buffer) {}
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly mayRefer: boolean,
+  ) {}
 
   findProblem(): string | undefined {
     const { bytes } = this;
@@ -97,6 +101,10 @@ class PickleWalk {
         return this.protocol();
       case ARGUMENT.frame:
         return this.frame();
+      case ARGUMENT.reference:
+        return this.mayRefer ? undefined : 'refers to the value of another task, and there is no `depends_on`';
+      case ARGUMENT.referenceLine:
+        return 'refers to something outside by a persistent id of protocol 0';
       case ARGUMENT.stop:
         return undefined;
       default:

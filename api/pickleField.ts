@@ -4,11 +4,12 @@ import { pickleProblem } from './pickleCheck.js';
 
 /**
  * The pickle in a field of a request: base64 in JSON, binary in MessagePack.
+ * @param mayRefer to values of other tasks
  * @throws PlatformError PAYLOAD_NOT_BASE64, PAYLOAD_NOT_PICKLE, naming the field; VALIDATION_FAILED when it is neither
  */
-export function pickleOf(field: () => string, value: unknown): Buffer {
+export function pickleOf(field: () => string, value: unknown, mayRefer = false): Buffer {
   const bytes = Buffer.isBuffer(value) ? value : base64Of(field, value);
-  const problem = bytes.length === 0 ? 'is empty' : pickleProblem(bytes);
+  const problem = bytes.length === 0 ? 'is empty' : pickleProblem(bytes, mayRefer);
   if (problem !== undefined) throw new PlatformError('PAYLOAD_NOT_PICKLE', `The pickle in \`${field()}\` ${problem}.`);
   return bytes;
 }

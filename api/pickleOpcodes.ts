@@ -33,6 +33,9 @@ export const ARGUMENT = {
   protocol: 22,
   frame: 23,
   stop: 24,
+  /** References to what is not in the pickle: an id on the stack, and one in a line of text, which no client of ours writes. */
+  reference: 25,
+  referenceLine: 26,
 } as const;
 export type Argument = (typeof ARGUMENT)[keyof typeof ARGUMENT];
 
@@ -78,7 +81,7 @@ const TABLE: Row[] = [
   // classes, functions and their instances
   ['c', A.twoLines, 0, 1], ['\x93', A.none, 2, 1], ['\x82', A.byte, 0, 1], ['\x83', A.twoBytes, 0, 1], ['\x84', A.fourBytes, 0, 1],
   ['R', A.none, 2, 1], ['b', A.none, 2, 1], ['i', A.twoLines, 0, 1, toMark], ['o', A.none, 0, 1, toMark],
-  ['\x81', A.none, 2, 1], ['\x92', A.none, 3, 1], ['P', A.line, 0, 1], ['Q', A.none, 1, 1],
+  ['\x81', A.none, 2, 1], ['\x92', A.none, 3, 1], ['P', A.referenceLine, 0, 1], ['Q', A.reference, 1, 1],
   // the stream itself
   ['\x80', A.protocol, 0, 0], ['\x95', A.frame, 0, 0], ['.', A.stop, 1, 0],
 ];

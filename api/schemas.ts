@@ -10,6 +10,8 @@ import { STATUSES } from './taskStatus.js';
 export const MAX_WAIT_SECONDS = 60;
 /** Most tasks of one request. */
 export const MAX_BATCH_TASKS = 10_000;
+/** Most tasks that one task may depend on. */
+export const MAX_DEPENDENCIES = 1_000;
 const SECONDS_PER_YEAR = 365 * 86_400;
 
 /** A UUID of any version, in either case. The store knows ids in lower case only. */
@@ -110,6 +112,14 @@ export const taskOptions = {
     }),
   ),
   retry: Type.Optional(RetryOption),
+  depends_on: Type.Optional(
+    Type.Array(Uuid('Id of a task'), {
+      maxItems: MAX_DEPENDENCIES,
+      description: `Ids of tasks that must have completed before this one starts; if one fails or is cancelled, this one fails with
+DependencyFailed. The arguments may refer to their values by the persistent id \`("mpcsfaas.task", "<task id>")\`.`,
+      examples: [[]],
+    }),
+  ),
   result_ttl_s: Type.Optional(
     Type.Integer({
       minimum: 1,

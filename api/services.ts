@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Config } from '../bus/config.js';
+import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { GroupStore, OutcomeReader } from '../bus/groupStore.js';
 import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import type { TaskRef } from '../bus/messages.js';
@@ -49,6 +50,7 @@ export interface ApiDependencies {
 /** What the routes work with. */
 export interface ApiServices extends ApiDependencies {
   knownFunctions: KnownFunctions;
+  dependencies: DependencyResolver;
   submitter: Submitter;
   groups: Groups;
   streams: ResultStreams;

@@ -1,4 +1,5 @@
 import { OneWriter } from '../bus/oneWriter.js';
+import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import { PlatformError } from '../bus/errors.js';
 import type { NewTask, SubmitVerdict, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -6,11 +7,16 @@ import type { TransitionLog } from '../bus/transitionLog.js';
 const MAX_BATCH_TASKS = 500;
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 
+/** What a dependency costs Redis beside bytes: bounds how long one batch keeps it busy. */
+const DEPENDENCY_BYTES = 4_096;
+
 interface SubmitterOptions {
   store: TaskStore;
   /** Tells dispatchers that `count` tasks are being written. */
   announceQueued: (count: number) => void;
   transition: TransitionLog;
+  /** Tells tasks that depend on others what has ended already. */
+  dependencies: Pick<DependencyResolver, 'accepted'>;
 }
 
 /** One caller's tasks, which may lie in several batches: it is answered when the last of them is in the store. */
@@ -36,7 +42,7 @@ export class Submitter {
     this.writer = new OneWriter<Entry>((batch) => this.write(batch), {
       maxItems: MAX_BATCH_TASKS,
       maxBytes: MAX_BATCH_BYTES,
-      sizeOf: ({ task }) => task.arguments.length,
+      sizeOf: ({ task }) => task.arguments.length + DEPENDENCY_BYTES * (task.dependsOn?.length ?? 0),
       onError: () => undefined, // `write` answers its submissions itself, failed or not.
     });
   }
@@ -54,8 +60,8 @@ export class Submitter {
   }
 
   private async write(batch: Entry[]): Promise<void> {
-    const { store, announceQueued, transition } = this.options;
-    const claimable = batch.filter(({ task }) => task.delayMs === 0).length;
+    const { store, announceQueued, transition, dependencies } = this.options;
+    const claimable = batch.filter(({ task }) => stateOf(task) === 'queued').length;
     let verdicts: SubmitVerdict[];
     try {
       const written = store.submit(batch.map(({ task }) => task));
@@ -64,9 +70,12 @@ export class Submitter {
       verdicts = await written;
       batch.forEach(({ task }, index) => {
         if (verdicts[index] !== 'accepted') return;
-        const state = task.delayMs === 0 ? 'queued' : 'delayed';
-        transition('task', task.taskId, 'new', 'task.submitted', state, { function: task.functionId });
+        transition('task', task.taskId, 'new', 'task.submitted', stateOf(task), { function: task.functionId });
       });
+      const blocked = batch.flatMap(({ task }, index) =>
+        task.dependsOn && verdicts[index] !== 'refused' ? [task] : [],
+      );
+      if (blocked.length > 0) await dependencies.accepted(blocked);
     } catch (error) {
       for (const { submission } of batch) submission.reject(error);
       return;
@@ -84,3 +93,6 @@ const refused = (): PlatformError =>
     'TOO_MANY_REQUIREMENTS',
     'Tasks with too many different combinations of labels and Python versions are waiting already; some tasks of this request were not taken.',
   );
+
+const stateOf = ({ dependsOn, delayMs }: NewTask): 'blocked' | 'queued' | 'delayed' =>
+  dependsOn ? 'blocked' : delayMs === 0 ? 'queued' : 'delayed';

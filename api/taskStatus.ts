@@ -5,6 +5,7 @@ export const STATUSES = ['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'
 export type Status = (typeof STATUSES)[number];
 
 const STATUS_OF: Record<TaskState, Status> = {
+  blocked: 'QUEUED',
   delayed: 'QUEUED',
   queued: 'QUEUED',
   retrying: 'QUEUED',

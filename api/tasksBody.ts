@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../bus/errors.js';
-import type { TaskRequest } from './newTask.js';
+import { dependsOnOthers, type TaskRequest } from './newTask.js';
 import { pickleOf } from './pickleField.js';
 import { MAX_BATCH_TASKS, Payload, taskOptions, type TaskOptions, Uuid } from './schemas.js';
 
@@ -45,18 +45,21 @@ export function tasksOf(body: TasksBody): TaskRequest[] {
     if (body.function_id !== undefined || body.payloads !== undefined) {
       throw invalid('`tasks` stands in place of `function_id` and `payloads`, not beside them.');
     }
-    return body.tasks.map((task, index) => ({
-      functionId: task.function_id.toLowerCase(),
-      arguments: pickleOf(() => `tasks[${index}].payload`, task.payload),
-      options: withDefaults(task, body),
-    }));
+    return body.tasks.map((task, index) => {
+      const options = withDefaults(task, body);
+      return {
+        functionId: task.function_id.toLowerCase(),
+        arguments: pickleOf(() => `tasks[${index}].payload`, task.payload, dependsOnOthers(options)),
+        options,
+      };
+    });
   }
   if (body.function_id === undefined) throw invalid('`function_id` is missing from the body.');
   if (body.payloads === undefined) throw invalid('`payloads` is missing from the body.');
   const functionId = body.function_id.toLowerCase();
   return body.payloads.map((payload, index) => ({
     functionId,
-    arguments: pickleOf(() => `payloads[${index}]`, payload),
+    arguments: pickleOf(() => `payloads[${index}]`, payload, dependsOnOthers(body)),
     options: body,
   }));
 }

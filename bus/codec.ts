@@ -4,12 +4,14 @@ import {
   FAILURE_TYPES,
   type FunctionBody,
   type Outcome,
+  type TaskInput,
   type TaskOrder,
   type TaskRef,
   type TaskResult,
   type WorkerMessage,
 } from './messages.js';
 import { packOnce, unpack } from './packing.js';
+import { orderFields, toOrder } from './orderCodec.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 
 /**
@@ -228,7 +230,9 @@ export const dispatcherCodec = codec<DispatcherMessage>(
 /** Ids, fences, numbers of one item. */
 const SMALL_BYTES = 100;
 const functionBytes = ({ body }: FunctionBody): number => SMALL_BYTES + body.length;
-const orderBytes = (order: TaskOrder): number => SMALL_BYTES + order.arguments.length;
+const inputBytes = ({ payload }: TaskInput): number => SMALL_BYTES + payload.length;
+const orderBytes = (order: TaskOrder): number =>
+  SMALL_BYTES + order.arguments.length + (order.inputs ? total(order.inputs, inputBytes) : 0);
 const resultBytes = ({ payload, output, failure }: TaskResult): number =>
   SMALL_BYTES + payload.length + output.length + (failure?.message.length ?? 0) + (failure?.traceback?.length ?? 0);
 
@@ -238,8 +242,6 @@ function total<Item>(items: readonly Item[], bytesOf: (item: Item) => number): n
 
 const refFields = (ref: TaskRef): unknown[] => [ref.taskId, ref.fence];
 const functionFields = ({ functionId, body }: FunctionBody): unknown[] => [functionId, body];
-const orderFields = (o: TaskOrder): unknown[] => [o.taskId, o.fence, o.functionId, o.arguments, o.timeoutMs];
-
 /** What most results have none of (failure, output) is at the end and left out. */
 function resultFields(r: TaskResult): unknown[] {
   const fields: unknown[] = [
@@ -268,17 +270,6 @@ function toRef(value: unknown): TaskRef {
 function toFunction(value: unknown): FunctionBody {
   const fields = array(value);
   return { functionId: text(fields[0]), body: bytes(fields[1]) };
-}
-
-function toOrder(value: unknown): TaskOrder {
-  const fields = array(value);
-  return {
-    taskId: text(fields[0]),
-    fence: text(fields[1]),
-    functionId: text(fields[2]),
-    arguments: bytes(fields[3]),
-    timeoutMs: number(fields[4]),
-  };
 }
 
 function toResult(value: unknown): TaskResult {

@@ -43,6 +43,12 @@ export interface TaskRef {
   fence: string;
 }
 
+/** The value of a task that another one depends on. */
+export interface TaskInput {
+  taskId: string;
+  payload: Buffer;
+}
+
 /** One attempt of one task, as a worker needs it. */
 export interface TaskOrder extends TaskRef {
   functionId: string;
@@ -50,6 +56,8 @@ export interface TaskOrder extends TaskRef {
   arguments: Buffer;
   /** Longest run time, 0 for none; counted from the moment the function is called. */
   timeoutMs: number;
+  /** Values that the arguments refer to by persistent ids. */
+  inputs?: TaskInput[];
 }
 
 /**

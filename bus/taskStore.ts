@@ -1,4 +1,4 @@
-import type { Failure, TaskRef } from './messages.js';
+import type { Failure, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
 
@@ -18,7 +18,7 @@ export interface TaskStore {
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
 
   /**
-   * new -> queued | delayed. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
+   * new -> queued | delayed | blocked. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
    * requirements are waiting that no other one is taken.
    */
   submit(tasks: NewTask[]): Promise<SubmitVerdict[]>;
@@ -43,10 +43,16 @@ export interface TaskStore {
   settle(settlements: Settlement[]): Promise<SettleVerdict[]>;
   /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
   release(attempts: TaskRef[]): Promise<boolean[]>;
-  /** queued | delayed | retrying | running -> cancelled. */
+  /** queued | delayed | retrying | blocked | running -> cancelled. */
   cancel(taskIds: string[]): Promise<CancelVerdict[]>;
   /** What a cancelled attempt had printed until it was stopped, as a record; false where it is not the attempt that was cancelled. */
   keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean>;
+  /** Notes of tasks that they wait for others; the states of those: what has ended already must be resolved. */
+  awaitDependencies(waits: Dependency[]): Promise<(TaskState | undefined)[]>;
+  /** blocked -> queued | delayed | failed, once all a task depends on has completed, or one has not. Undefined where nothing changed. */
+  resolveDependencies(ends: DependencyEnd[]): Promise<(Resolution | undefined)[]>;
+  /** A few of the blocked tasks that were not looked at for a while, with some of what they depend on. */
+  findBlocked(): Promise<Dependency[]>;
   /** running -> queued | failed, for expired leases; nothing for one lease after nobody could renew: Redis was away, or nobody reaped. */
   reap(): Promise<Reaped>;
 
@@ -73,7 +79,16 @@ export interface TaskStore {
 }
 
 /** States a stored task can be in; the machine in `actors/lifecycles/taskMachine.ts` has the same, and `new` before the first. */
-export const TASK_STATES = ['delayed', 'queued', 'running', 'retrying', 'completed', 'failed', 'cancelled'] as const;
+export const TASK_STATES = [
+  'blocked',
+  'delayed',
+  'queued',
+  'running',
+  'retrying',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 export type TerminalState = 'completed' | 'failed' | 'cancelled';
 
@@ -111,7 +126,22 @@ export interface NewTask {
   retry?: RetryPolicy;
   /** How long the task is kept when it has ended; absent: as long as the store keeps all. */
   resultTtlSeconds?: number;
+  /** Ids of the tasks that must have completed before; never empty. */
+  dependsOn?: string[];
 }
+
+/** A task that waits for another one. */
+export interface Dependency {
+  taskId: string;
+  dependency: string;
+}
+
+export interface DependencyEnd extends Dependency {
+  /** Undefined when it is not there any more. */
+  state: TerminalState | undefined;
+}
+
+export type Resolution = { to: 'queued' | 'delayed' } | { to: 'failed'; dependents: string[] };
 
 /** When an attempt that ended with an exception is followed by another one. Lost workers and crashes are `maxAttempts`' business. */
 export interface RetryPolicy {
@@ -135,6 +165,9 @@ export interface ClaimedTask extends TaskRef {
   requirement?: string;
   /** Index of the offer it was claimed for; absent for the first one. */
   offer?: number;
+  dependsOn?: string[];
+  /** Read from the store when it is given to a worker. */
+  inputs?: TaskInput[];
 }
 
 export interface Claim {
@@ -163,17 +196,23 @@ export interface Settlement extends TaskRef {
  * - `duplicate`: this very attempt was settled before; the first settlement stands
  * - `stale`: the attempt lost its lease; the result is refused
  */
-export type SettleVerdict = TaskState | 'duplicate' | 'stale';
+export type SettleVerdict = TaskState | 'duplicate' | 'stale' | AwaitedEnd;
+
+/** The task has ended, and these wait for it: whoever is told resolves them, `DependencyResolver`. */
+export interface AwaitedEnd {
+  state: 'completed' | 'failed';
+  dependents: string[];
+}
 
 export type CancelVerdict =
-  | { cancelled: true; from: TaskState; fence: string }
+  | { cancelled: true; from: TaskState; fence: string; dependents?: string[] }
   | { cancelled: false; reason: 'terminal'; state: TerminalState }
   | { cancelled: false; reason: 'unknown' };
 
 export interface Reaped {
   /** Leases are not enforced now, because less than one lease ago nobody could be sure to renew them. */
   paused: boolean;
-  tasks: { taskId: string; to: 'queued' | 'failed'; attempt: number; failure?: Failure }[];
+  tasks: { taskId: string; to: 'queued' | 'failed'; attempt: number; failure?: Failure; dependents?: string[] }[];
 }
 
 export interface TaskOutcome {
@@ -203,6 +242,7 @@ export interface TaskRecord extends TaskOutcome {
   retries: number;
   retry?: RetryPolicy;
   resultTtlSeconds?: number;
+  dependsOn?: string[];
   worker?: string;
   queuedAtMs: number;
   claimedAtMs?: number;

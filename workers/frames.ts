@@ -6,12 +6,13 @@
  * Little-endian header, 13 bytes: u32 token | u32 body length | u8 kind | u32 sequence; then the body.
  */
 import type { Writable } from 'node:stream';
-import type { Failure } from '../bus/messages.js';
+import type { Failure, TaskInput, TaskOrder } from '../bus/messages.js';
 
 export const FRAME = {
   function: 1,
   task: 2,
   forget: 3,
+  taskWithInputs: 4,
   ready: 16,
   completed: 17,
   failed: 18,
@@ -20,6 +21,8 @@ export const FRAME = {
 } as const;
 
 export const HEADER_BYTES = 13;
+/** A task id in text. */
+const ID_BYTES = 36;
 /** f64 started at, u32 run time, u32 peak memory, u8 flags. */
 const ENDED_BYTES = 17;
 const FLAG_RECYCLE = 1;
@@ -89,6 +92,35 @@ export function taskFrame(token: number, sequence: number, functionIndex: number
   const head = header(token, FRAME.task, sequence, 4 + args.length, 4);
   head.writeUInt32LE(functionIndex, HEADER_BYTES);
   return [head, args];
+}
+
+/** A task whose arguments refer to values of others. */
+export function taskWithInputsFrame(
+  token: number,
+  sequence: number,
+  functionIndex: number,
+  args: Buffer,
+  inputs: readonly TaskInput[],
+): Buffer[] {
+  const pieces: Buffer[] = [];
+  let bytes = 8 + args.length;
+  for (const { taskId, payload } of inputs) {
+    const lead = Buffer.alloc(ID_BYTES + 4);
+    lead.write(taskId, 'latin1');
+    lead.writeUInt32LE(payload.length, ID_BYTES);
+    pieces.push(lead, payload);
+    bytes += lead.length + payload.length;
+  }
+  const head = header(token, FRAME.taskWithInputs, sequence, bytes, 8);
+  head.writeUInt32LE(functionIndex, HEADER_BYTES);
+  head.writeUInt32LE(inputs.length, HEADER_BYTES + 4);
+  return [head, ...pieces, args];
+}
+
+/** An order as its frame. */
+export function orderFrame(token: number, sequence: number, index: number, order: TaskOrder): Buffer[] {
+  const { arguments: args, inputs } = order;
+  return inputs ? taskWithInputsFrame(token, sequence, index, args, inputs) : taskFrame(token, sequence, index, args);
 }
 
 export function forgetFrame(token: number, index: number): Buffer[] {

@@ -12,6 +12,7 @@
 import { emptyResult } from '../bus/emptyResult.js';
 import type { TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
 import type { PoolLoad, ProcessPool, RuntimeInfo } from '../actors/processPool.js';
+import { orderBytes } from '../bus/orderBytes.js';
 import { judgeEnd, resultOfEnd } from './endResult.js';
 import { HeadWatch } from './headWatch.js';
 import type { PythonPoolOptions } from './poolOptions.js';
@@ -200,9 +201,9 @@ export class PythonPool implements ProcessPool {
     const ready = this.processes.live.filter((process) => process.state === 'ready');
     const used = new Set<PythonProcess>();
     for (let task = this.queue.peek(); task !== undefined; task = this.queue.peek()) {
-      const { functionId, arguments: args } = task.order;
+      const { functionId } = task.order;
       const expectedUs = task.alone ? undefined : this.means.get(functionId);
-      const process = chooseSlot(ready, { expectedUs, bytes: args.length });
+      const process = chooseSlot(ready, { expectedUs, bytes: orderBytes(task.order) });
       const body = this.functions.get(functionId);
       if (process === undefined || body === undefined) break;
       this.queue.shift();

@@ -13,7 +13,8 @@ import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { RuntimeInfo } from '../actors/processPool.js';
 import type { TaskResult } from '../bus/messages.js';
-import { CorruptWireError, FrameDecoder, taskFrame, writePieces, type Ended, type RuntimeFrame } from './frames.js';
+import { orderBytes } from '../bus/orderBytes.js';
+import { CorruptWireError, FrameDecoder, orderFrame, writePieces, type Ended, type RuntimeFrame } from './frames.js';
 import { LastWords } from './lastWords.js';
 import { LoadedFunctions } from './loadedFunctions.js';
 import type { PoolTask } from './poolTask.js';
@@ -131,9 +132,9 @@ export class PythonProcess implements Slot {
     const { functionId } = task.order;
     const sequence = ++this.sequence;
     const index = this.functions.index(functionId, body, this.unsent);
-    this.unsent.push(...taskFrame(this.token, sequence, index, task.order.arguments));
+    this.unsent.push(...orderFrame(this.token, sequence, index, task.order));
     this.outstanding.set(sequence, { task, sequence, expectedUs, sentAtMs: Date.now() });
-    this.outstandingBytes += task.order.arguments.length;
+    this.outstandingBytes += orderBytes(task.order);
     this.backlogUs += expectedUs;
   }
 
@@ -192,7 +193,7 @@ export class PythonProcess implements Slot {
 
   private remove(sent: SentTask): void {
     this.outstanding.delete(sent.sequence);
-    this.outstandingBytes -= sent.task.order.arguments.length;
+    this.outstandingBytes -= orderBytes(sent.task.order);
     // Not subtracted when nothing is left: infinite minus infinite is no number.
     this.backlogUs = this.outstanding.size === 0 ? 0 : this.backlogUs - sent.expectedUs;
   }

@@ -5,6 +5,7 @@ import { setup, type StateValueFrom } from 'xstate';
  * on the hot path, and a spec walks every path of it against both.
  *
  * - `new`: minted by the API, not yet in Redis; no client has its id
+ * - `blocked`: accepted, not to be run before the tasks that it depends on have completed
  * - `delayed`: accepted, not to be run before its time
  * - `queued`: waits for a dispatcher to claim it
  * - `running`: claimed under a lease and a fence; a worker has it, or is about to
@@ -17,7 +18,8 @@ import { setup, type StateValueFrom } from 'xstate';
 export const taskMachine = setup({
   types: { events: {} as TaskEvent },
   guards: {
-    isDelayed: ({ event }) => event.type === 'task.submitted' && event.delayed,
+    isBlocked: ({ event }) => event.type === 'task.submitted' && event.blocked,
+    isDelayed: ({ event }) => 'delayed' in event && event.delayed,
     hasAttemptsLeft: ({ event }) => 'attemptsLeft' in event && event.attemptsLeft,
   },
 }).createMachine({
@@ -25,7 +27,20 @@ export const taskMachine = setup({
   initial: 'new',
   states: {
     new: {
-      on: { 'task.submitted': [{ guard: 'isDelayed', target: 'delayed' }, { target: 'queued' }] },
+      on: {
+        'task.submitted': [
+          { guard: 'isBlocked', target: 'blocked' },
+          { guard: 'isDelayed', target: 'delayed' },
+          { target: 'queued' },
+        ],
+      },
+    },
+    blocked: {
+      on: {
+        'task.unblocked': [{ guard: 'isDelayed', target: 'delayed' }, { target: 'queued' }],
+        'task.dependencyFailed': 'failed',
+        'task.cancelled': 'cancelled',
+      },
     },
     delayed: {
       on: { 'task.due': 'queued', 'task.cancelled': 'cancelled' },
@@ -53,8 +68,12 @@ export const taskMachine = setup({
 });
 
 export type TaskEvent =
-  /** Redis has the task; `delayed` when it is not due yet. */
-  | { type: 'task.submitted'; delayed: boolean }
+  /** Redis has the task; `blocked` when it depends on others, else `delayed` when it is not due yet. */
+  | { type: 'task.submitted'; delayed: boolean; blocked: boolean }
+  /** All that it depends on has completed; `delayed` when it is not due yet. */
+  | { type: 'task.unblocked'; delayed: boolean }
+  /** One that it depends on has failed, was cancelled, or is not there any more. */
+  | { type: 'task.dependencyFailed' }
   /** Its delay or back-off is over. */
   | { type: 'task.due' }
   /** A dispatcher took it, with a new fence. */

@@ -18,9 +18,11 @@ export function nextTaskState(state: TaskMachineState, event: TaskEvent): TaskMa
   return next;
 }
 
-function flagOf(event: TaskEvent): boolean {
+function flagOf(event: TaskEvent): boolean | 'blocked' {
   switch (event.type) {
     case 'task.submitted':
+      return event.blocked ? 'blocked' : event.delayed;
+    case 'task.unblocked':
       return event.delayed;
     case 'task.interrupted':
       return event.attemptsLeft;

@@ -7,6 +7,7 @@ import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
 import { IndexSet } from '../groups/indexSet.js';
 import { IdempotencyHeaders, idsFor } from '../idempotency.js';
+import { mustExist } from '../dependencies.js';
 import { longestLifeMs, newTask } from '../newTask.js';
 import { resultFields, resultJson } from '../resultJson.js';
 import { errorResponses, MAX_BATCH_TASKS, TaskResult, Uuid, waitSeconds } from '../schemas.js';
@@ -57,6 +58,7 @@ instead of base64.`,
             'PAYLOAD_NOT_BASE64',
             'PAYLOAD_NOT_PICKLE',
             'FUNCTION_UNKNOWN',
+            'TASK_UNKNOWN',
             'IDEMPOTENCY_MISMATCH',
             'TOO_MANY_REQUIREMENTS',
             'BODY_TOO_LARGE',
@@ -74,6 +76,7 @@ instead of base64.`,
       const { ids, once } = await idsFor(request, idempotencyStore);
       const groupId = body.group_id?.toLowerCase() ?? ids();
       const tasks = requests.map((one) => newTask(ids(), one, config.maxAttempts));
+      await mustExist(tasks, services.store);
       const taskIds = tasks.map(({ taskId }) => taskId);
       const addition = {
         taskIds,

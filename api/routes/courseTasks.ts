@@ -6,7 +6,8 @@ import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
 import { acceptsMsgpack, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
 import { IdempotencyHeaders, idsFor } from '../idempotency.js';
-import { newTask } from '../newTask.js';
+import { mustExist } from '../dependencies.js';
+import { dependsOnOthers, newTask } from '../newTask.js';
 import { pickleOf } from '../pickleField.js';
 import { queryValues } from '../queryValues.js';
 import { resultFields, resultJson } from '../resultJson.js';
@@ -60,6 +61,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'PAYLOAD_NOT_BASE64',
             'PAYLOAD_NOT_PICKLE',
             'FUNCTION_UNKNOWN',
+            'TASK_UNKNOWN',
             'IDEMPOTENCY_MISMATCH',
             'TOO_MANY_REQUIREMENTS',
             'BODY_TOO_LARGE',
@@ -73,11 +75,12 @@ function executeRoute(app: Api, services: ApiServices): void {
     async (request, reply) => {
       const { body, query } = request;
       const functionId = body.function_id.toLowerCase();
-      const args = pickleOf(() => 'payload', body.payload);
+      const args = pickleOf(() => 'payload', body.payload, dependsOnOthers(body));
       await knownFunctions.mustExist(new Set([functionId]));
       const { ids, once } = await idsFor(request, idempotencyStore);
       const task = newTask(ids(), { functionId, arguments: args, options: body }, config.maxAttempts);
       const { taskId } = task;
+      await mustExist([task], services.store);
       const begin = (): Promise<void> => submitter.submit([task]);
       const timeoutMs = (query.wait ?? 0) * 1000;
       const wait = { timeoutMs, signal: clientGone(reply) };

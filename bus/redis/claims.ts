@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Lane, lanesFor, type Offer, rotated } from '../requirement.js';
 import type { Claim } from '../taskStore.js';
+import { joinedIds } from './joinedIds.js';
 import type { ShardKeys } from './keys.js';
 import { readLargeArguments } from './largeValues.js';
 import { Script } from './script.js';
@@ -11,6 +12,7 @@ type Answer = [
   promoted: Buffer[],
   claimed: (Buffer | number | null)[],
   groups: number[],
+  dependent: (Buffer | number)[],
   requirements: Buffer[] | undefined,
 ];
 type ClaimedFields = [id: Buffer, newFunctionId: Buffer, arguments: Buffer, attempt: number, timeout: Buffer];
@@ -69,7 +71,7 @@ export class Claims {
         const lanes = rotated(known.lanes, this.turn++);
         const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
         bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
-        isKnown = !answer[3] || !this.learn(shard, answer[3]);
+        isKnown = !answer[4] || !this.learn(shard, answer[4]);
       }
     }
     return claim;
@@ -91,7 +93,7 @@ export class Claims {
   /** Puts what a call gave into the claim, and takes it from the credits. Answers the bytes of the arguments. */
   private async take(
     shard: ShardKeys,
-    [promoted, claimed, groups]: Answer,
+    [promoted, claimed, groups, dependent]: Answer,
     { nonce, credits, lanes }: { nonce: string; credits: number[]; lanes: readonly Lane[] },
     into: Claim,
   ): Promise<number> {
@@ -100,6 +102,7 @@ export class Claims {
       into.promoted.push({ taskId: String(promoted[i]), from });
     }
     if (claimed.includes(null)) await guarded(() => readLargeArguments(this.redis, shard.taskPrefix, claimed));
+    const first = into.claimed.length;
     let next = 0;
     let functionId = '';
     let total = 0;
@@ -123,6 +126,10 @@ export class Claims {
           ...whose,
         });
       }
+    }
+    for (let i = 0; i < dependent.length; i += 2) {
+      const task = into.claimed[first + Number(dependent[i])];
+      if (task) task.dependsOn = joinedIds(String(dependent[i + 1]));
     }
     return total;
   }

@@ -11,6 +11,9 @@ import { createHash } from 'node:crypto';
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
  *     {q:N}:epoch               hash     in which Redis run, and when, this shard was last reaped; for how long leases are not enforced
+ *     {q:N}:blocked             zset     ids of blocked tasks, by when the monitor last looked at them (ms, Redis clock)
+ *     {q:N}:unmet:<task id>     set      what a blocked task waits for
+ *     {q:N}:dependents:<task id>  set    ids of blocked tasks that wait for this one
  *     {q:N}:recent              stream   ids of accepted tasks, an entry per batch: what lists are made from, see `taskIndex.ts`
  *     {q:N}:failures            stream   ids and failure types of failed and cancelled tasks, an entry per batch
  *     function:<function id>    hash     content-addressed, outside the shards
@@ -34,6 +37,7 @@ export interface ShardKeys {
   queues: [high: string, normal: string, low: string];
   delayed: string;
   leases: string;
+  blocked: string;
   epoch: string;
   requirements: string;
   recent: string;
@@ -49,6 +53,7 @@ export function shardKeys(index: number): ShardKeys {
     queues: [`${tag}:queue:high`, `${tag}:queue:normal`, `${tag}:queue:low`],
     delayed: `${tag}:delayed`,
     leases: `${tag}:leases`,
+    blocked: `${tag}:blocked`,
     epoch: `${tag}:epoch`,
     requirements: `${tag}:requirements`,
     recent: `${tag}:recent`,

@@ -6,10 +6,11 @@ import type { Offer } from '../requirement.js';
 import type {
   CancelVerdict,
   Claim,
-  FunctionRecord,
-  FunctionRegistration,
+  Dependency,
+  DependencyEnd,
   NewTask,
   Reaped,
+  Resolution,
   Settlement,
   SettleVerdict,
   SubmitVerdict,
@@ -19,11 +20,11 @@ import type {
   TaskStore,
   TerminalState,
 } from '../taskStore.js';
-import { RedisActorRecords } from './actorRecords.js';
 import { Claims } from './claims.js';
-import { readFunctions } from './functionRecords.js';
+import { awaitDependencies, dependentsOf, findBlocked, parseVerdict, resolveDependencies } from './dependencySteps.js';
+import { RedisFunctions } from './redisFunctions.js';
 import { IndexSweeper } from './indexSweeper.js';
-import { functionIdOf, functionKey, FUNCTIONS_KEY, PRIORITIES } from './keys.js';
+import { PRIORITIES } from './keys.js';
 import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from './largeValues.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
@@ -47,16 +48,22 @@ export interface RedisTaskStoreOptions {
 const MAX_REQUIREMENTS = 1_000;
 
 const scripts = {
-  submit: new Script<number[]>('submit', 'requirement'),
+  submit: new Script<number[]>('submit', 'requirement', 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'ending', 'requirement'),
+  settle: new Script<Buffer[]>('settle', 'story', 'ending', 'requirement', 'waiting'),
   release: new Script<number[]>('release', 'story', 'requirement'),
-  cancel: new Script<[Buffer, Buffer, Buffer][]>('cancel', 'ending'),
-  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer][]]>('reap', 'story', 'ending', 'requirement'),
+  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>('cancel', 'ending', 'waiting'),
+  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>(
+    'reap',
+    'story',
+    'ending',
+    'requirement',
+    'waiting',
+  ),
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
-export class RedisTaskStore extends RedisActorRecords implements TaskStore, OutcomeReader {
+export class RedisTaskStore extends RedisFunctions implements TaskStore, OutcomeReader {
   private readonly shards: Shards;
   private readonly sweeper: IndexSweeper;
   private readonly claims: Claims;
@@ -69,45 +76,6 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     this.shards = new Shards(options.shards);
     this.claims = new Claims(redis, this.shards.all, options.leaseMs);
     this.sweeper = new IndexSweeper(redis, this.shards.all);
-  }
-
-  async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
-    const functionId = functionIdOf(payload);
-    const key = functionKey(functionId);
-    return guarded(async () => {
-      const registeredAtMs = Date.now();
-      const fields = ['name', name, 'payload', payload, 'registered', registeredAtMs];
-      // HSETNX on the payload alone would let a crash leave a function without a name; the whole hash is written twice at worst.
-      const created = (await this.redis.exists(key)) === 0;
-      if (created) await this.redis.hset(key, ...fields);
-      // A crash between the two leaves it out of the lists until it is registered again.
-      await this.redis.zadd(FUNCTIONS_KEY, 'NX', registeredAtMs, functionId);
-      return { functionId, created };
-    });
-  }
-
-  async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
-    const [record] = await guarded(() => readFunctions(this.redis, [functionId]));
-    return record;
-  }
-
-  async functionsExist(functionIds: string[]): Promise<boolean[]> {
-    return guarded(async () => {
-      const [only] = functionIds;
-      if (only !== undefined && functionIds.length === 1) return [(await this.redis.exists(functionKey(only))) === 1];
-      const pipeline = this.redis.pipeline(functionIds.map((id) => ['exists', functionKey(id)]));
-      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
-        if (error) throw error;
-        return count === 1;
-      });
-    });
-  }
-
-  async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
-    return guarded(async () => {
-      const bodies = await Promise.all(functionIds.map((id) => this.redis.hgetBuffer(functionKey(id), 'payload')));
-      return bodies.map((body) => body ?? undefined);
-    });
   }
 
   async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
@@ -132,7 +100,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
           args.push(taskId, isLarge(value) ? NO_BYTES : value);
         }
       }
-      const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements];
+      const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : verdict === 0 ? 'existing' : 'refused'));
     });
@@ -185,7 +153,7 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
       }
       const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
-      return verdicts.map((verdict) => verdict.toString('latin1') as SettleVerdict);
+      return verdicts.map((verdict) => parseVerdict(verdict.toString('latin1')));
     });
   }
 
@@ -202,15 +170,31 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
     const tasks = taskIds.map((taskId) => ({ taskId }));
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, ...batch.map(({ taskId }) => taskId)];
-      const answers = await scripts.cancel.run(this.redis, [shard.delayed, shard.leases, shard.failures], args);
-      return answers.map(([verdict, state, fence]): CancelVerdict => {
+      const answers = await scripts.cancel.run(
+        this.redis,
+        [shard.delayed, shard.leases, shard.failures, shard.blocked],
+        args,
+      );
+      return answers.map(([verdict, state, fence, awaiting]): CancelVerdict => {
         if (String(verdict) === 'unknown') return { cancelled: false, reason: 'unknown' };
         if (String(verdict) === 'terminal') {
           return { cancelled: false, reason: 'terminal', state: String(state) as TerminalState };
         }
-        return { cancelled: true, from: String(state) as TaskState, fence: String(fence) };
+        return { cancelled: true, from: String(state) as TaskState, fence: String(fence), ...dependentsOf(awaiting) };
       });
     });
+  }
+
+  awaitDependencies(waits: Dependency[]): Promise<(TaskState | undefined)[]> {
+    return awaitDependencies(this.redis, this.shards, this.options.resultTtlSeconds, waits);
+  }
+
+  resolveDependencies(ends: DependencyEnd[]): Promise<(Resolution | undefined)[]> {
+    return resolveDependencies(this.redis, this.shards, this.options.resultTtlSeconds, ends);
+  }
+
+  findBlocked(): Promise<Dependency[]> {
+    return findBlocked(this.redis, this.shards);
   }
 
   keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean> {
@@ -224,10 +208,16 @@ export class RedisTaskStore extends RedisActorRecords implements TaskStore, Outc
       const args = [shard.taskPrefix, this.options.resultTtlSeconds, this.options.leaseMs, MAX_BATCH];
       const [paused, ...tasks] = await guarded(() => scripts.reap.run(this.redis, keys, args));
       reaped.paused ||= paused === 1;
-      for (const [taskId, state, attempt, failureJson] of tasks) {
+      for (const [taskId, state, attempt, failureJson, awaiting] of tasks) {
         const to = String(state) === 'failed' ? 'failed' : 'queued';
         const failure = parseFailure(failureJson);
-        reaped.tasks.push({ taskId: String(taskId), to, attempt, ...(failure && { failure }) });
+        reaped.tasks.push({
+          taskId: String(taskId),
+          to,
+          attempt,
+          ...(failure && { failure }),
+          ...dependentsOf(awaiting),
+        });
       }
     }
     return reaped;

@@ -7,11 +7,12 @@ import { parseTask } from './taskRecord.js';
  * The fields of a task's hash that few tasks have, as `submit.lua` takes them: '' for a plain task, else JSON, field by field. Plain
  * tasks that are alike pay one empty argument for all of it together.
  */
-export function taskExtras({ retry, resultTtlSeconds }: NewTask): string {
-  if (retry === undefined && resultTtlSeconds === undefined) return '';
+export function taskExtras({ retry, resultTtlSeconds, dependsOn }: NewTask): string {
+  if (retry === undefined && resultTtlSeconds === undefined && dependsOn === undefined) return '';
   const fields: Record<string, string> = {};
   if (retry !== undefined) fields['retry'] = JSON.stringify(retry);
   if (resultTtlSeconds !== undefined) fields['after'] = String(resultTtlSeconds);
+  if (dependsOn !== undefined) fields['deps'] = dependsOn.join('');
   return JSON.stringify(fields);
 }
 
@@ -24,6 +25,7 @@ export const SUBMISSION_FIELDS = [
   'max',
   'timeout',
   'retry',
+  'deps',
   'after',
   'needs',
   LARGE_ARGUMENTS,
@@ -35,7 +37,7 @@ export function parseSubmission(fields: (Buffer | null)[]): Submission | undefin
   const hash: Record<string, Buffer> = Object.fromEntries(present);
   const task = parseTask('', hash, undefined);
   if (!task) return undefined;
-  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds, requirement } = task;
+  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds, requirement, dependsOn } = task;
   // Emptied at completion: no pickle has no bytes.
   const bytes = hash['args']?.length ? hash['args'] : hash[LARGE_ARGUMENTS];
   if (!bytes) return { state };
@@ -44,6 +46,7 @@ export function parseSubmission(fields: (Buffer | null)[]): Submission | undefin
     ...(retry && { retry }),
     ...(resultTtlSeconds && { resultTtlSeconds }),
     ...(requirement && { requirement }),
+    ...(dependsOn && { dependsOn }),
   };
   return { state, task: { ...given, ...optional } };
 }

@@ -8,6 +8,7 @@ import {
   type TransitionRecord,
 } from '../taskStore.js';
 import type { TaskSummary } from '../taskLists.js';
+import { joinedIds } from './joinedIds.js';
 import { PRIORITIES } from './keys.js';
 import { largeResult } from './largeValues.js';
 
@@ -20,7 +21,8 @@ import { largeResult } from './largeValues.js';
  *   claims that count, written when a task goes back into the queue
  * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
  * - ended: line of the last transition, where it is not that of a success
- * - of few tasks: needs (its requirement, see `requirement.ts`), retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`)
+ * - of few tasks: needs (its requirement, see `requirement.ts`), retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`),
+ *   deps (joined ids of the tasks that it depends on), due (ms, while blocked: not before)
  * - again: id of the task under which it was run again
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
  * - in place of args and result, when they are large: large_args, and large ('1') while it is there; large_result:<fence>
@@ -83,6 +85,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     peakMemoryKib: positive(peakMemory),
     dueAtMs,
     retry: hash.retry && (JSON.parse(hash.retry.toString()) as RetryPolicy),
+    dependsOn: hash.deps && joinedIds(hash.deps.toString('latin1')),
     resultTtlSeconds: positive(/^\d+/.exec(text(hash.after) ?? '')?.[0]),
     runAgainAs: hash.again?.toString(),
   };

@@ -104,6 +104,8 @@ class Runtime:
                     break
                 if kind == protocol.TASK:
                     self._task(sequence, data[start:offset_next])
+                elif kind == protocol.TASK_WITH_INPUTS:
+                    self._task(sequence, *protocol.split_inputs(data[start:offset_next]))
                 elif kind == protocol.FUNCTION:
                     self._functions[sequence] = Function(data[start:offset_next])
                 elif kind == protocol.FORGET:
@@ -127,7 +129,7 @@ class Runtime:
         )
         self._channel.flush()
 
-    def _task(self, sequence: int, body: bytes) -> None:
+    def _task(self, sequence: int, body: bytes, inputs: dict[str, bytes] | None = None) -> None:
         channel = self._channel
         page = self._page
         # The order of these two is the protocol's: see there.
@@ -149,7 +151,7 @@ class Runtime:
             try:
                 if function.call is None or function.main is not self._main:
                     self._enter(function)
-                args, kwargs = _load_arguments(body[4:], self._main)
+                args, kwargs = _load_arguments(body[4:], self._main, inputs)
                 began = time.perf_counter()
                 value = function.call(*args, **kwargs)  # type: ignore[misc]
                 ended = time.perf_counter()
@@ -285,9 +287,13 @@ class Runtime:
             bootstrap.die_with_runtime()
 
 
-def _load_arguments(data: bytes, main: ModuleType) -> tuple[Any, Any]:
+def _load_arguments(data: bytes, main: ModuleType, inputs: dict[str, bytes] | None) -> tuple[Any, Any]:
     try:
-        loaded = pickling.loads(data, main)
+        loaded = (
+            pickling.loads(data, main)
+            if inputs is None
+            else pickling.Inputs(inputs, main).load_arguments(data)
+        )
     except BaseException as error:
         raise _not_loaded("the arguments", error) from error
     if (

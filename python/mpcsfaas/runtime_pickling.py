@@ -17,6 +17,8 @@ import dill
 
 # 5 exists since Python 3.8. Both sides may differ in version, so the number is fixed rather than "highest".
 PROTOCOL: Final = 5
+# The first half of a persistent id; the second is the id of a task.
+REFERENCE: Final = "mpcsfaas.task"
 
 # Looking through larger pickles for what needs dill takes longer (0.9 ms per MiB) than dill's unpickler does.
 _SEARCHED_BYTES: Final = 64 * 1024
@@ -60,6 +62,52 @@ def loads(data: bytes, main: ModuleType) -> Any:
             # Old protocols name a few builtins as only dill understands; otherwise dill raises the same error.
             pass
     return unpickler(data, main).load()
+
+
+class Inputs:
+    """Values of other tasks that arguments refer to by persistent id, each loaded once, when first referred to."""
+
+    def __init__(self, pickles: dict[str, bytes], main: ModuleType) -> None:
+        self._pickles = pickles
+        self._main = main
+        self._values: dict[str, Any] = {}
+
+    def load_arguments(self, data: bytes) -> Any:
+        """Load a pickle that may refer to the values."""
+        if len(data) < _SEARCHED_BYTES and not needs_dill(data):
+            plain = _PlainReferences(io.BytesIO(data))
+            plain.inputs = self
+            return plain.load()
+        made = unpickler(data, self._main, _DillReferences)
+        made.inputs = self
+        return made.load()
+
+    def value(self, reference: object) -> Any:
+        """Return the value that a persistent id names."""
+        if not (isinstance(reference, tuple) and len(reference) == 2 and reference[0] == REFERENCE):
+            raise pickle.UnpicklingError(f"the arguments refer to something unknown: {reference!r:.200}")
+        task_id = str(reference[1]).lower()
+        if task_id not in self._values:
+            if task_id not in self._pickles:
+                raise pickle.UnpicklingError(
+                    f"the arguments refer to the value of task {task_id:.100}, which is not in `depends_on`"
+                )
+            self._values[task_id] = loads(self._pickles.pop(task_id), self._main)
+        return self._values[task_id]
+
+
+class _PlainReferences(pickle.Unpickler):
+    inputs: Inputs
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self.inputs.value(pid)
+
+
+class _DillReferences(dill.Unpickler):  # type: ignore[misc]
+    inputs: Inputs
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self.inputs.value(pid)
 
 
 def unpickler(data: bytes, main: ModuleType, kind: Callable[..., Any] = dill.Unpickler) -> Any:

@@ -10,6 +10,8 @@ A frame is a little-endian header and a body. Descriptor 3 carries frames to the
       FUNCTION   body: pickle of the function
       TASK       body: u32 function index | pickle of (args, kwargs)
       FORGET     body: empty
+      TASK_WITH_INPUTS  body: u32 function index | u32 number of values | for each: task id, 36 bytes, u32 length, pickle
+                 | pickle of (args, kwargs), which refers to them
     runtime -> pool
       READY      body: JSON {python_version, python_implementation, dill_version, pid, sinks}; sequence 0. Sinks:
                  descriptors of the files behind 1 and 2
@@ -41,6 +43,7 @@ from typing import Final
 FUNCTION: Final = 1
 TASK: Final = 2
 FORGET: Final = 3
+TASK_WITH_INPUTS: Final = 4
 READY: Final = 16
 COMPLETED: Final = 17
 FAILED: Final = 18
@@ -67,6 +70,7 @@ ENTRY: Final = struct.Struct("<BdI")
 # Header and `ended` in one call: the hot path packs one of these per task.
 ENDED_FRAME: Final = struct.Struct("<IIBIdIIB")
 
+ID_BYTES: Final = 36
 LARGEST_U32: Final = 0xFFFFFFFF
 
 
@@ -99,6 +103,19 @@ def ended_frame(
         )
         + payload
     )
+
+
+def split_inputs(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Return what the body of a TASK would be, and the pickles by task id."""
+    count = WORD.unpack_from(body, 4)[0]
+    offset = 8
+    inputs: dict[str, bytes] = {}
+    for _ in range(count):
+        start = offset + ID_BYTES + 4
+        end = start + WORD.unpack_from(body, offset + ID_BYTES)[0]
+        inputs[body[offset : offset + ID_BYTES].decode("ascii")] = body[start:end]
+        offset = end
+    return body[:4] + body[offset:], inputs
 
 
 def failed_payload(meta: bytes, payload: bytes) -> bytes:

@@ -14,7 +14,13 @@ const simple = getSimplePaths(taskMachine, options);
 
 /** The machine as a table, written down a second time: whoever changes one has to change the other knowingly. */
 const TABLE: Record<TaskMachineState, Record<string, TaskMachineState>> = {
-  new: { 'task.submitted': 'queued', 'task.submitted(delayed)': 'delayed' },
+  new: { 'task.submitted': 'queued', 'task.submitted(delayed)': 'delayed', 'task.submitted(blocked)': 'blocked' },
+  blocked: {
+    'task.unblocked': 'queued',
+    'task.unblocked(delayed)': 'delayed',
+    'task.dependencyFailed': 'failed',
+    'task.cancelled': 'cancelled',
+  },
   delayed: { 'task.due': 'queued', 'task.cancelled': 'cancelled' },
   queued: { 'task.claimed': 'running', 'task.cancelled': 'cancelled' },
   running: {

@@ -16,6 +16,7 @@ export interface ShardData {
   requirementsVersion: number;
   readonly delayed: SortedSet;
   readonly leases: SortedSet;
+  readonly blocked: SortedSet;
   epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
   /** Ids in the order they were accepted. */
   recent: string[];
@@ -40,6 +41,7 @@ export class MemoryStoreData {
       requirementsVersion: 0,
       delayed: new SortedSet(),
       leases: new SortedSet(),
+      blocked: new SortedSet(),
       epoch: undefined,
       recent: [],
       failures: [],

@@ -94,7 +94,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
         task.claimedMs = now;
         shard.leases.add(taskId, now + this.options.leaseMs);
         this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
-        const { functionId, attempt, fence, timeoutMs } = task;
+        const { functionId, attempt, fence, timeoutMs, dependsOn } = task;
         claim.claimed.push({
           taskId,
           functionId,
@@ -104,6 +104,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           timeoutMs,
           ...(requirement !== '' && { requirement }),
           ...(offer > 0 && { offer }),
+          ...(dependsOn && { dependsOn }),
         });
         return task.arguments?.length ?? 0;
       });

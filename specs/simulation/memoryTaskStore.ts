@@ -10,7 +10,8 @@ import {
 } from '../../bus/taskStore.js';
 import type { Failure, TaskRef } from '../../bus/messages.js';
 import type { ShardData } from './memoryStoreData.js';
-import { MemoryStoreQueues } from './memoryStoreQueues.js';
+import { leaveBlocked, takeDependents } from './dependencyModel.js';
+import { MemoryDependencies } from './memoryDependencies.js';
 import { nextGrace } from './reapGrace.js';
 import { retryDelayMs, retryDetail } from './retryModel.js';
 import { storedTask, type StoredTask } from './storedTask.js';
@@ -24,7 +25,7 @@ const MAX_BATCH = 500;
  *
  * `holdsFence` and `isReapingPaused` are where the breakages of the simulator reach in.
  */
-export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
+export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
   // --- steps, one method per script
 
   async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
@@ -34,12 +35,17 @@ export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
       if (this.taskIn(shard, submitted.taskId)) return 'existing';
       const { requirement = '' } = submitted;
       if (requirement !== '' && !this.isAdmitted(shard, requirement, inBatch.get(shard))) return 'refused';
-      const task = storedTask(submitted, submitted.delayMs > 0 ? 'delayed' : 'queued');
+      const state = submitted.dependsOn ? 'blocked' : submitted.delayMs > 0 ? 'delayed' : 'queued';
+      const task = storedTask(submitted, state);
       shard.tasks.set(task.taskId, task);
       shard.recent.push(task.taskId);
-      if (submitted.delayMs > 0) shard.delayed.add(task.taskId, this.options.nowMs() + submitted.delayMs);
+      const dueMs = this.options.nowMs() + submitted.delayMs;
+      if (state === 'blocked') {
+        if (submitted.delayMs > 0) task.dueMs = dueMs;
+        shard.blocked.add(task.taskId, this.options.nowMs());
+      } else if (state === 'delayed') shard.delayed.add(task.taskId, dueMs);
       else this.queueOf(shard, task).unshift(task.taskId);
-      if (submitted.delayMs > 0) this.noteUse(shard, task);
+      if (state !== 'queued') this.noteUse(shard, task);
       this.transition(task, 'task.submitted', task.state, '', 'new');
       return 'accepted';
     });
@@ -58,7 +64,7 @@ export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
   }
 
   async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
-    return settlements.map((settlement) => this.settleOne(settlement));
+    return settlements.map((settlement) => this.withDependents(settlement.taskId, this.settleOne(settlement)));
   }
 
   async release(attempts: TaskRef[]): Promise<boolean[]> {
@@ -85,8 +91,10 @@ export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
       task.failure = { type: 'Cancelled', message: 'the task was cancelled' };
       shard.leases.remove(taskId);
       shard.delayed.remove(taskId);
+      if (state === 'blocked') leaveBlocked(shard, task);
       this.finish(task, 'task.cancelled', 'cancelled');
-      return { cancelled: true, from: state, fence: task.fence ?? '' };
+      const dependents = takeDependents(task);
+      return { cancelled: true, from: state, fence: task.fence ?? '', ...(dependents.length > 0 && { dependents }) };
     });
   }
 
@@ -198,25 +206,10 @@ export class MemoryTaskStore extends MemoryStoreQueues implements TaskStore {
       const message = `the worker was lost while it had the task, last seen at ${holder} (attempts ended by: ${interruptions})`;
       task.failure = { type: 'WorkerFailure', message };
       this.finish(task, 'task.interrupted', 'failed', detail);
-      reaped.tasks.push({ taskId, to: 'failed', attempt, failure: task.failure });
+      const dependents = takeDependents(task);
+      const { failure } = task;
+      reaped.tasks.push({ taskId, to: 'failed', attempt, failure, ...(dependents.length > 0 && { dependents }) });
     }
-  }
-
-  private finish(
-    task: StoredTask,
-    event: string,
-    to: 'completed' | 'failed' | 'cancelled',
-    detail = '',
-  ): 'completed' | 'failed' | 'cancelled' {
-    task.finishedMs = this.options.nowMs();
-    task.expiresAtMs = task.finishedMs + this.keptMs(task);
-    if (to !== 'completed')
-      this.shardOf(task.taskId).failures.push([task.taskId, task.failure?.type ?? 'UserException']);
-    return this.transition(task, event, to, detail);
-  }
-
-  private keptMs({ resultTtlSeconds }: StoredTask): number {
-    return (resultTtlSeconds ?? this.options.resultTtlSeconds) * 1000;
   }
 }
 

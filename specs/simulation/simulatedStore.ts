@@ -2,11 +2,14 @@ import type { TaskRef } from '../../bus/messages.js';
 import type {
   CancelVerdict,
   Claim,
+  Dependency,
+  DependencyEnd,
   DispatcherRecord,
   FunctionRecord,
   FunctionRegistration,
   NewTask,
   Reaped,
+  Resolution,
   Settlement,
   SettleVerdict,
   SubmitVerdict,
@@ -86,6 +89,18 @@ export class SimulatedStore implements TaskStore {
 
   cancel(taskIds: string[]): Promise<CancelVerdict[]> {
     return this.call('cancel', (store) => store.cancel(taskIds));
+  }
+
+  awaitDependencies(waits: Dependency[]): Promise<(TaskState | undefined)[]> {
+    return this.call('awaitDependencies', (store) => store.awaitDependencies(waits));
+  }
+
+  resolveDependencies(ends: DependencyEnd[]): Promise<(Resolution | undefined)[]> {
+    return this.call('resolveDependencies', (store) => store.resolveDependencies(ends));
+  }
+
+  findBlocked(): Promise<Dependency[]> {
+    return this.call('findBlocked', (store) => store.findBlocked());
   }
 
   reap(): Promise<Reaped> {

@@ -16,6 +16,12 @@ export interface StoredTask {
   retries: number;
   /** '' for none. */
   readonly requirement: string;
+  readonly dependsOn: string[] | undefined;
+  readonly unmet: Set<string>;
+  readonly dependents: Set<string>;
+  awaited: boolean;
+  /** Of a blocked task: not before. */
+  dueMs: number | undefined;
   state: TaskState;
   /** Dropped when the task completes. */
   arguments: Buffer | undefined;
@@ -49,6 +55,11 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     resultTtlSeconds: task.resultTtlSeconds,
     retries: 0,
     requirement: task.requirement ?? '',
+    dependsOn: task.dependsOn,
+    unmet: new Set(task.dependsOn),
+    dependents: new Set(),
+    awaited: false,
+    dueMs: undefined,
     state,
     arguments: task.arguments,
     attempt: 0,
@@ -87,6 +98,7 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     retry: task.retry && JSON.stringify(task.retry),
     retries: task.retries === 0 ? undefined : task.retries,
     after: task.resultTtlSeconds,
+    deps: task.dependsOn?.join(''),
   };
   const hash: TaskHash = {};
   for (const [name, value] of Object.entries(fields)) {

@@ -22,7 +22,7 @@ describe('retrying what raised an exception', () => {
   /** Raises once under the policy; what became of the task. */
   async function raiseOnce(policy: Partial<RetryPolicy>, exception?: string, bases?: string[]): Promise<string> {
     const [task] = await fixture.claimed(newTask({ retry: retryPolicy(policy) }));
-    return (await fixture.store.settle([settlement(task!, raised(exception, bases))]))[0]!;
+    return (await fixture.store.settle([settlement(task!, raised(exception, bases))]))[0] as string;
   }
 
   it('tries again as often as the policy says, then the last exception is the answer', async () => {
@@ -54,7 +54,7 @@ describe('retrying what raised an exception', () => {
     const verdicts: string[] = [];
     let attempt: { taskId: string; fence: string } = task!;
     for (const ending of [raised(), crashed(), raised(), crashed()]) {
-      verdicts.push((await fixture.store.settle([settlement(attempt, ending)]))[0]!);
+      verdicts.push((await fixture.store.settle([settlement(attempt, ending)]))[0] as string);
       await fixture.makeDue(task!.taskId);
       attempt = (await fixture.store.claim('d', 1)).claimed[0] ?? attempt;
     }

@@ -19,7 +19,10 @@ const wayTo = (state: TaskMachineState): TaskEvent[] =>
   eventsOf(getShortestPaths(taskMachine, { ...options, toState: ({ value }) => value === state })[0]!);
 
 const setsWhatIsLookedAt = (event: TaskEvent): boolean =>
-  'attemptsLeft' in event || event.type === 'task.raised' || event.type === 'task.retried';
+  'attemptsLeft' in event ||
+  event.type === 'task.unblocked' ||
+  event.type === 'task.raised' ||
+  event.type === 'task.retried';
 
 for (const shards of [1, 3]) {
   for (const interruptedBy of ['settle', 'reap'] as const) {

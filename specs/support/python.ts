@@ -55,6 +55,11 @@ export class PythonClient {
     return this.#ask({ do: 'pickleArguments', args, kwargs });
   }
 
+  /** Pickles arguments that are the values of these tasks. */
+  pickleReferences(ids: readonly string[]): Promise<string> {
+    return this.#ask({ do: 'pickleReferences', ids });
+  }
+
   async load(base64: string): Promise<LoadedValue> {
     return JSON.parse(await this.#ask({ do: 'load', base64 })) as LoadedValue;
   }

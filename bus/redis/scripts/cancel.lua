@@ -1,8 +1,8 @@
 -- Ends tasks that have not ended. Who runs one learns it by event, and at the latest when its fence is refused.
 --
--- KEYS[1] delayed   KEYS[2] leases   KEYS[3] failures
+-- KEYS[1] delayed   KEYS[2] leases   KEYS[3] failures   KEYS[4] blocked
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept, then ids
--- Returns per task { verdict, state before, fence or '' }; verdict is 'cancelled', 'terminal' or 'unknown'.
+-- Returns per task { verdict, state before, fence or '', '' or a space and the tasks that depend on it }; verdict is 'cancelled', 'terminal' or 'unknown'.
 
 local prefix, ttl = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
@@ -23,12 +23,15 @@ for i = 3, #ARGV do
       'failure', '{"type":"Cancelled","message":"the task was cancelled"}')
     if state == 'running' then
       redis.call('ZREM', KEYS[2], id)
+    elseif state == 'blocked' then
+      redis.call('ZREM', KEYS[4], id)
+      redis.call('DEL', unmet_key(prefix, id))
     elseif state ~= 'queued' then
       redis.call('ZREM', KEYS[1], id)
     end
     redis.call('EXPIRE', key, seconds_kept(task[3], ttl))
     failed_as(id, 'Cancelled')
-    verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '' }
+    verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '', take_dependents(prefix, id, task[3]) }
   end
 end
 index_failures(KEYS[3])

@@ -1,8 +1,12 @@
 -- Put before scripts that end tasks. Few tasks have the field `after`: seconds for which the finished task is kept, where they are
 -- its own, and a `+` when other tasks depend on it.
 
+-- Its value may be needed later than its own client says.
 local function seconds_kept(after, usual)
-  return after and string.match(after, '^%d+') or usual
+  local own = after and string.match(after, '^%d+')
+  if not own then return usual end
+  if string.sub(after, -1) == '+' and tonumber(own) < tonumber(usual) then return usual end
+  return own
 end
 
 -- What goes into the index of failed and cancelled tasks, see taskIndex.ts.

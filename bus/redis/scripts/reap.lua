@@ -4,7 +4,7 @@
 -- KEYS[1..3] queues high, normal, low   KEYS[4] leases   KEYS[5] epoch   KEYS[6] failures
 -- KEYS[7] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] seconds a finished task is kept   ARGV[3] lease ms   ARGV[4] limit
--- Returns { paused (0 or 1), { id, new state, attempt, failure or '' }, ... }
+-- Returns { paused (0 or 1), { id, new state, attempt, failure or '', '' or a space and the tasks that depend on it }, ... }
 
 local prefix, ttl, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -60,7 +60,7 @@ for i = 1, #expired do
       redis.call('EXPIRE', key, seconds_kept(task[10], ttl))
       failed_as(id, 'WorkerFailure')
     end
-    answer[#answer + 1] = { id, state, attempt, failure }
+    answer[#answer + 1] = { id, state, attempt, failure, state == 'failed' and take_dependents(prefix, id, task[10]) or '' }
   end
   redis.call('ZREM', KEYS[4], id)
 end

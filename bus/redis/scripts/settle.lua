@@ -8,7 +8,7 @@
 --         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
 --         The event worker.lost is a dispatcher's own verdict, its payload the dispatcher's id: an interruption, unless another
 --         dispatcher has adopted the attempt.
--- Returns one text per attempt: the new state, or 'duplicate', or 'stale'.
+-- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined.
 --
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
 -- the limit of interrupted ones. The random number is for the jitter of the delay.
@@ -158,6 +158,9 @@ while at <= #ARGV do
     -- Only in the place of a result does it stay.
     local is_result = verdict == 'completed' or verdict == 'failed' or verdict == 'duplicate'
     if not is_result or redis.call('HEXISTS', key, 'result') == 1 then redis.call('HDEL', key, large_result) end
+  end
+  if task[3] and (verdict == 'completed' or verdict == 'failed') then
+    verdict = verdict .. take_dependents(prefix, id, task[3])
   end
   verdicts[#verdicts + 1] = verdict
 end

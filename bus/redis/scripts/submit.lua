@@ -1,6 +1,6 @@
 -- Accepts a batch of new tasks. An id that exists already is left as it is, so a repeated submission is harmless.
 --
--- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements   KEYS[7] blocked
 -- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), requirement
 --         or '', number of tasks, then per task: id, arguments.
@@ -61,13 +61,19 @@ while at <= #ARGV do
   local state, since, since_text = 'queued', 'submitted', now_text
   if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
   -- What is usual takes no room.
-  local unusual = {}
+  local unusual, deps = {}, nil
   if priority ~= '2' then unusual[#unusual + 1] = 'priority'; unusual[#unusual + 1] = priority end
   if max ~= '3' then unusual[#unusual + 1] = 'max'; unusual[#unusual + 1] = max end
   if timeout ~= '0' then unusual[#unusual + 1] = 'timeout'; unusual[#unusual + 1] = timeout end
   if requirement ~= '' then unusual[#unusual + 1] = 'needs'; unusual[#unusual + 1] = requirement end
   if extras ~= '' then
-    for field, value in pairs(cjson.decode(extras)) do unusual[#unusual + 1] = field; unusual[#unusual + 1] = value end
+    local fields = cjson.decode(extras)
+    deps = fields.deps
+    if deps then
+      state, since, since_text = 'blocked', 'history', now_text .. ' task.submitted blocked'
+      if delay > 0 then fields.due = string.format('%.0f', now + delay) end
+    end
+    for field, value in pairs(fields) do unusual[#unusual + 1] = field; unusual[#unusual + 1] = value end
   end
 
   for i = at, at + 2 * count - 2, 2 do
@@ -88,7 +94,11 @@ while at <= #ARGV do
         redis.call('HSET', key, 'large', '1')
         redis.call('HDEL', key, 'args')
       end
-      if delay > 0 then
+      if deps then
+        redis.call('ZADD', KEYS[7], now_text, id)
+        local unmet = unmet_key(prefix, id)
+        for first = 1, #deps, 36 do redis.call('SADD', unmet, string.sub(deps, first, first + 35)) end
+      elseif delay > 0 then
         redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
       else
         push[#push + 1] = id

@@ -54,7 +54,11 @@ const result: Arbitrary<TaskResult> = fc.oneof(
   }),
 );
 const body = fc.record({ functionId: text, body: bytes });
-const order = fc.record({ taskId: text, fence: text, functionId: text, arguments: bytes, timeoutMs: number });
+const input = fc.record({ taskId: text, payload: bytes });
+const order = fc.record(
+  { taskId: text, fence: text, functionId: text, arguments: bytes, timeoutMs: number, inputs: list(input) },
+  { requiredKeys: ['taskId', 'fence', 'functionId', 'arguments', 'timeoutMs'] },
+);
 
 type Shapes<Message extends { type: string }> = {
   [Type in Message['type']]: Arbitrary<Omit<Extract<Message, { type: Type }>, 'type'>>;

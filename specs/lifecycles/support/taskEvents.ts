@@ -4,8 +4,12 @@ import { type TaskEvent, taskMachine, type TaskMachineState } from '../../../act
 
 /** Every event of the task machine, with every outcome of the guards that look at it. */
 export const TASK_EVENTS: readonly TaskEvent[] = [
-  { type: 'task.submitted', delayed: false },
-  { type: 'task.submitted', delayed: true },
+  { type: 'task.submitted', delayed: false, blocked: false },
+  { type: 'task.submitted', delayed: true, blocked: false },
+  { type: 'task.submitted', delayed: false, blocked: true },
+  { type: 'task.unblocked', delayed: false },
+  { type: 'task.unblocked', delayed: true },
+  { type: 'task.dependencyFailed' },
   { type: 'task.due' },
   { type: 'task.claimed' },
   { type: 'task.succeeded' },

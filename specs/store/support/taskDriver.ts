@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { TaskEvent, TaskMachineState } from '../../../actors/lifecycles/taskMachine.js';
+import type { SettleVerdict } from '../../../bus/taskStore.js';
 import { PRIORITIES } from '../../../bus/redis/keys.js';
 import { crashed, newTask, raised, retryPolicy, settlement, type StoreFixture } from './storeFixture.js';
 
@@ -12,6 +13,9 @@ export type Answer = 'made' | 'refused';
 export class TaskDriver {
   /** Of the latest claim; a wrong one until then. */
   private fence = '1:0000000000000000';
+
+  private readonly dependency = randomUUID();
+  private readonly later = Date.now() + LONG_MS;
 
   constructor(
     private readonly fixture: StoreFixture,
@@ -28,9 +32,18 @@ export class TaskDriver {
       await this.grantRetry(event.type === 'task.retried');
     switch (event.type) {
       case 'task.submitted': {
-        const [verdict] = await store.submit([newTask({ taskId: this.taskId, delayMs: event.delayed ? LONG_MS : 0 })]);
+        const { delayed, blocked } = event;
+        const dependsOn = blocked ? { dependsOn: [this.dependency] } : {};
+        const [verdict] = await store.submit([
+          newTask({ taskId: this.taskId, delayMs: delayed ? LONG_MS : 0, ...dependsOn }),
+        ]);
         return verdict === 'accepted' ? 'made' : 'refused';
       }
+      case 'task.unblocked':
+        await this.setDue(event.delayed);
+        return this.resolved('completed');
+      case 'task.dependencyFailed':
+        return this.resolved('failed');
       case 'task.due':
         return this.comesDue();
       case 'task.claimed': {
@@ -94,7 +107,20 @@ export class TaskDriver {
     return tasks.some(({ taskId }) => taskId === this.taskId) ? 'made' : 'refused';
   }
 
-  private settled([verdict]: string[]): Answer {
+  private async resolved(state: 'completed' | 'failed'): Promise<Answer> {
+    const end = { taskId: this.taskId, dependency: this.dependency, state };
+    const [resolution] = await this.fixture.store.resolveDependencies([end]);
+    return resolution ? 'made' : 'refused';
+  }
+
+  /** Whether it is due when it is unblocked. */
+  private async setDue(delayed: boolean): Promise<void> {
+    const key = this.fixture.key(this.taskId);
+    if ((await this.fixture.redis.exists(key)) === 1)
+      await this.fixture.redis.hset(key, 'due', delayed ? this.later : 1);
+  }
+
+  private settled([verdict]: SettleVerdict[]): Answer {
     return verdict === 'stale' || verdict === 'duplicate' ? 'refused' : 'made';
   }
 
