@@ -73,7 +73,9 @@ describe('The Python client', function () {
   this.timeout(90_000);
   let platform: SpecPlatform;
   before(async () => {
-    platform = await startPlatform({ env: { ...ENV, PYTHONPATH: PYTHON_PATH, MAX_RESULT_BYTES: '33554432' } });
+    platform = await startPlatform({
+      env: { ...ENV, PYTHONPATH: PYTHON_PATH, MAX_RESULT_BYTES: '33554432', WORKER_LABELS: 'gpu,big' },
+    });
   });
   after(() => platform.stop());
 

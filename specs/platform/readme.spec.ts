@@ -22,7 +22,7 @@ describe('The README', function () {
   const blocks = [...readme.matchAll(BLOCK)].map(([, code]) => code!);
 
   before(async () => {
-    platform = await startPlatform({ env: { PYTHONDONTWRITEBYTECODE: '1' } });
+    platform = await startPlatform({ env: { PYTHONDONTWRITEBYTECODE: '1', WORKER_LABELS: 'gpu' } });
     printed = (await runAll()).split(`${AFTER_BLOCK}\n`);
   });
   after(() => platform.stop());

@@ -1,5 +1,6 @@
 """Options of tasks: retries, delays, priorities, lifetimes."""
 
+import concurrent.futures
 import os
 import tempfile
 import time
@@ -68,6 +69,15 @@ class Options(unittest.TestCase):
                 return
             time.sleep(0.1)
         self.fail("the task is still known")
+
+    def test_labels(self):
+        self.assertEqual(self.executor.options(labels=["gpu", "big"]).submit(functions.same, 1).result(10), 1)
+        self.assertEqual(self.executor.options(labels="gpu").submit(functions.same, 2).result(10), 2)
+        elsewhere = self.executor.options(labels=["gpu", "tpu"]).submit(functions.same, 3)
+        with self.assertRaises(concurrent.futures.TimeoutError):
+            elsewhere.result(0.5)
+        self.assertEqual(elsewhere.story()["status"], "QUEUED")
+        elsewhere.cancel()
 
     def test_views_share_one_executor_and_add_up(self):
         view = self.executor.options(timeout=5).options(priority="low")
