@@ -17,9 +17,12 @@ def explanation(story: Mapping[str, Any]) -> str:
         return f"It failed{_ran(story)}: {_failure(story.get('failure') or {})}"
     waiting = story.get("waiting_for")
     if waiting:
-        return str(waiting["text"])
+        return f"It {waiting['text']}."
     if status == "RUNNING":
-        return f"It runs on worker {story.get('worker')}, since {story.get('claimed_at')}."
+        where = f" on worker {story['worker']}" if story.get("worker") else ""
+        return f"It runs{where}, since {story.get('claimed_at')}."
+    if story.get("state") == "blocked":
+        return f"It waits for tasks whose values it needs, since {story.get('queued_at')}."
     return f"It waits to be started, since {story.get('queued_at')}."
 
 

@@ -82,7 +82,23 @@ class Calls(unittest.TestCase):
         future = self.client.options(delay=60).submit(functions.same, 1)
         while future.task_id is None:
             time.sleep(0.01)
-        self.assertTrue(self.client.explain(future.task_id))
+        self.assertRegex(self.client.explain(future.task_id), r"^It is delayed until 20.*\.$")
+        future.cancel()
+
+    def test_a_task_that_needs_another_says_so(self):
+        first = self.client.options(delay=60).submit(functions.same, 1)
+        second = self.client.submit(functions.add, first)
+        while second.task_id is None:
+            time.sleep(0.01)
+        self.assertRegex(self.client.explain(second.task_id), r"^It waits for .*\.$")
+        first.cancel()
+        self.assertIsInstance(second.exception(10), mpcsfaas.DependencyFailed)
+
+    def test_a_running_task_says_so(self):
+        future = self.client.submit(functions.long_nap, 30)
+        while not future.running():
+            time.sleep(0.01)
+        self.assertRegex(self.client.explain(future.task_id), r"^It runs.*, since 20.*\.$")
         future.cancel()
 
     def test_workers_and_dispatchers(self):
