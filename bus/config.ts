@@ -22,7 +22,7 @@ export interface Config {
   readonly apiHost: string;
   /** `API_PORT`: default 8000; 0 takes a free one. */
   readonly apiPort: number;
-  /** `REDIS_URL`: default redis://127.0.0.1:6379. */
+  /** `REDIS_URL`: default redis://127.0.0.1:6379; unix:///path/of/redis.sock for a socket on this machine. */
   readonly redisUrl: string;
   /** `NATS_URL`: default nats://127.0.0.1:4222; several servers of one cluster are separated by commas. */
   readonly natsUrl: string;
@@ -112,7 +112,7 @@ export function parseConfig(env: Environment): Config {
   return {
     apiHost: text(env, 'API_HOST', '127.0.0.1'),
     apiPort: port(env, 'API_PORT', 8000),
-    redisUrl: url(env, 'REDIS_URL', 'redis://127.0.0.1:6379', /^rediss?:\/\/[^\s]+$/),
+    redisUrl: url(env, 'REDIS_URL', 'redis://127.0.0.1:6379', /^(rediss?:\/\/|unix:\/\/\/)[^\s]+$/),
     natsUrl: url(env, 'NATS_URL', 'nats://127.0.0.1:4222', /^(nats|tls):\/\/[^\s,]+(,(nats|tls):\/\/[^\s,]+)*$/),
     dataDir: resolve(text(env, 'DATA_DIR', '.platform')),
     logLevel: oneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),

@@ -9,7 +9,7 @@ import { startActor } from './actorProcess.js';
 import { lockDirectory } from './directoryLock.js';
 import { freePort, portIsFree } from './freePort.js';
 import { keepPreviousLog } from './logTail.js';
-import { requireServers, type Server, type ServerOptions, startNats, startRedis } from './servers.js';
+import { redisSocket, requireServers, type Server, type ServerOptions, startNats, startRedis } from './servers.js';
 import { StartError } from './startError.js';
 
 /** Beyond what the slowest child gives itself: the last resort of a bounded stop. */
@@ -141,7 +141,9 @@ function stagesOf(
   const { config } = options;
   const slots = String(config.slots);
   const port = new URL(addresses.dispatcherUrl).port;
-  const actor = (name: string, ...args: string[]): PlatformChildSpec => actorSpec(options, addresses, name, args);
+  const redisUrl = (ownServers.redis ? redisSocket(join(config.dataDir, 'redis')) : undefined) ?? addresses.redisUrl;
+  const actor = (name: string, ...args: string[]): PlatformChildSpec =>
+    actorSpec(options, { ...addresses, redisUrl }, name, args);
   const workers = Array.from({ length: config.mode === 'local' ? 0 : config.workers }, (_, index) =>
     leaver(actor(`worker-${index + 1}`, `${config.mode}_worker`, slots, addresses.dispatcherUrl)),
   );

@@ -33,6 +33,8 @@ export interface ServerOptions {
 /** A redis-server or nats-server of our own, on the loopback interface. */
 export interface Server extends Child {
   readonly url: string;
+  /** The shortest way there on this machine: a Unix socket, where the server has one. Half the time and CPU of TCP. */
+  readonly localUrl: string;
   readonly port: number;
   readonly pid: number;
   kill(signal: NodeJS.Signals): void;
@@ -53,6 +55,16 @@ interface Program {
   readonly answer: RegExp;
 }
 
+const SOCKET_NAME = 'redis.sock';
+/** The kernel takes no longer paths. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
+/** Where the redis-server that has its files in `directory` listens besides its port; undefined where the path is too long. */
+export function redisSocket(directory: string): string | undefined {
+  const path = join(directory, SOCKET_NAME);
+  return Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES ? undefined : `unix://${path}`;
+}
+
 const REDIS: Program = {
   name: 'redis',
   executable: 'redis-server',
@@ -66,6 +78,7 @@ const REDIS: Program = {
     // hash-max-listpack-value and take both.
     ...['--hash-max-ziplist-value', '512'],
     ...['--maxmemory-policy', 'noeviction'],
+    ...(redisSocket(directory) === undefined ? [] : ['--unixsocket', SOCKET_NAME, '--unixsocketperm', '700']),
   ],
 };
 
@@ -125,7 +138,8 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
       killWithParent: true,
       ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
     });
-    if (await becomesReady(program, child, port, options.signal)) return serverOf(program, child, port);
+    if (await becomesReady(program, child, port, options.signal))
+      return serverOf(program, child, port, options.directory);
     if (options.signal?.aborted === true) throw new StartError(`${program.name} was told to stop before it served.`);
     if (options.port !== undefined || tries >= MAX_PORT_TRIES) {
       throw new StartError(
@@ -135,9 +149,11 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
   }
 }
 
-function serverOf(program: Program, child: ChildProcess, port: number): Server {
+function serverOf(program: Program, child: ChildProcess, port: number, directory: string): Server {
+  const url = `${program.name}://127.0.0.1:${port}`;
   return {
-    url: `${program.name}://127.0.0.1:${port}`,
+    url,
+    localUrl: (program === REDIS ? redisSocket(directory) : undefined) ?? url,
     port,
     pid: child.pid,
     exited: child.exited,

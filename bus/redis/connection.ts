@@ -17,7 +17,8 @@ export interface DependencyEvents {
  * back, since only the caller knows whether repeating is safe), and it reconnects by itself for ever.
  */
 export function connectRedis(url: string, events: DependencyEvents): Redis {
-  const redis = new Redis(url, {
+  const place = url.startsWith('unix://') ? decodeURI(new URL(url).pathname) : url;
+  const redis = new Redis(place, {
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { connect } from 'nats';
-import { startNats, startRedis } from '../../cli/servers.js';
+import { connectRedis } from '../../bus/redis/connection.js';
+import { redisSocket, startNats, startRedis } from '../../cli/servers.js';
+import { eventually } from '../support/eventually.js';
 import * as support from '../support/servers.js';
 
 describe('Private servers', () => {
@@ -20,6 +22,27 @@ describe('Private servers', () => {
       client.disconnect();
       await server.stop();
     }
+  });
+
+  it('redis is reached by a socket too, also after a violent restart', async () => {
+    const server = await support.startRedis();
+    expect(server.localUrl).to.equal(`unix://${server.directory}/redis.sock`);
+    const lost: string[] = [];
+    const client = connectRedis(server.localUrl, { lost: (reason) => lost.push(reason), restored: () => undefined });
+    try {
+      await eventually('it answers', () => client.set('kept', 'yes').then(Boolean, () => false));
+      await server.kill('SIGKILL');
+      await server.restart();
+      await eventually('it answers again', () => client.get('kept').then(Boolean, () => false));
+      expect(lost).to.have.length(1);
+    } finally {
+      client.disconnect();
+      await server.stop();
+    }
+  });
+
+  it('redis is reached by its port alone where the path of a socket would be too long', () => {
+    expect(redisSocket(`/${'long'.repeat(25)}`)).to.equal(undefined);
   });
 
   it('nats takes messages of megabytes', async () => {

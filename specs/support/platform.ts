@@ -69,7 +69,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Spec
     PYTHON,
     MODE: mode,
     API_PORT: String(apiPort),
-    REDIS_URL: redis.url,
+    REDIS_URL: redis.localUrl,
     NATS_URL: nats.url,
     DISPATCHER_URL: dispatcherUrl,
     DATA_DIR: directory,

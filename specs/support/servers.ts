@@ -10,6 +10,8 @@ export interface SpecServer {
   /** Of the process that runs at present. */
   readonly pid: number;
   readonly url: string;
+  /** See `Server.localUrl`. */
+  readonly localUrl: string;
   readonly port: number;
   readonly directory: string;
   /** Sends the signal and, for those that end a process, waits for its end. */
@@ -34,9 +36,10 @@ async function startServer(name: 'redis' | 'nats', start: typeof startRedisServe
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
   const options = { directory, logFile: join(directory, `${name}.log`), env: process.env };
   let server: Server = await start(options);
-  const { url, port } = server;
+  const { url, localUrl, port } = server;
   return {
     url,
+    localUrl,
     port,
     directory,
     get pid() {
