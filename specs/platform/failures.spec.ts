@@ -151,6 +151,16 @@ describe('A task that fails tells why', function () {
     expect(loaded.text).to.match(/^ResultTooLarge: /);
   });
 
+  it('DependencyFailed: which task it needed, and what became of that one', async () => {
+    const needed = await client.submitOne('def f():\n    raise OSError("no disk")');
+    const id = await client.submitOne('def f():\n    return 1', [], { depends_on: [needed] });
+    const { failure, loaded } = await ended(id);
+    expect(failure.type).to.equal('DependencyFailed');
+    expect(failure.message).to.contain(`task ${needed}, which it depends on, failed`);
+    expect(loaded.type).to.equal('builtins.RuntimeError');
+    expect(loaded.text).to.match(/^DependencyFailed: /);
+  });
+
   it('WorkerFailure: which worker was lost', async () => {
     const id = await client.submitOne('def f():\n    import time\n    time.sleep(60)', [], { max_attempts: 1 });
     await eventually('it runs', async () => (await client.status(id)) === 'RUNNING');

@@ -13,7 +13,7 @@ const PYTHON_PATH = [join(PACKAGE_ROOT, 'python'), TESTS].join(delimiter);
 const ENV = { PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: PYTHON_PATH };
 const TASKS = 3000;
 
-describe('The Python client and an API that goes away', function () {
+describe('The Python client and a platform of which parts go away', function () {
   this.timeout(90_000);
   let platform: SpecPlatform;
   before(async () => {
@@ -21,9 +21,9 @@ describe('The Python client and an API that goes away', function () {
   });
   after(() => platform.stop());
 
-  /** Runs the program; tells each of its lines as it comes, and returns the last ones. */
-  async function runProgram(timeoutS: number, onLine: (line: string) => void): Promise<string[]> {
-    const program = spawn(PYTHON, [join(TESTS, 'programs', 'restarts.py'), String(timeoutS)], {
+  /** Runs the program; tells each of its lines as it comes, and returns them. */
+  async function runProgram(name: string, args: string[], onLine: (line: string) => void): Promise<string[]> {
+    const program = spawn(PYTHON, [join(TESTS, 'programs', name), ...args], {
       env: { ...process.env, ...ENV, MPCSFAAS_URL: platform.apiUrl },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -40,7 +40,7 @@ describe('The Python client and an API that goes away', function () {
   it('repeats submissions and resumes results when it was killed and stopped in the midst', async () => {
     let restarts = Promise.resolve();
     let count = 0;
-    const lines = await runProgram(60, (line) => {
+    const lines = await runProgram('restarts.py', ['60'], (line) => {
       if (line === '300' || line === '1500') {
         count++;
         restarts = restarts.then(async () => {
@@ -59,7 +59,7 @@ describe('The Python client and an API that goes away', function () {
 
   it('fails the futures in words when it stays away for longer than the timeout, and the executor can be shut down', async () => {
     let killed = Promise.resolve();
-    const lines = await runProgram(1, (line) => {
+    const lines = await runProgram('restarts.py', ['1'], (line) => {
       if (line === '300') killed = platform.api.kill('SIGKILL');
     });
     await killed;
@@ -67,6 +67,15 @@ describe('The Python client and an API that goes away', function () {
     expect(lines.at(-1)).to.equal('over');
     expect(lines.find((line) => line.startsWith('failed'))).to.match(/^failed [1-9]\d* wrong 0 /);
     await platform.api.restart();
+  });
+
+  it('says which worker was lost with a task that may not be tried again', async () => {
+    let killed = Promise.resolve();
+    const lines = await runProgram('loses_worker.py', [], (line) => {
+      if (line === 'running') killed = platform.workers[0]!.kill('SIGKILL');
+    });
+    await killed;
+    expect(lines.at(-1)).to.match(/^1 True .*worker .* was lost/);
   });
 
   /** How many tasks have been completed; the same work accepted twice would count twice. */
