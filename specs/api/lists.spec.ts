@@ -19,10 +19,10 @@ const worker = (name: string, heartbeatAtMs = Date.now()): WorkerRecord => ({
   },
 });
 
-const dispatcher: DispatcherRecord = {
+const dispatcher = (): DispatcherRecord => ({
   ...{ id: 'host-1', state: 'running', mode: 'push', workers: 1, slots: 4, inFlight: 4, unsettled: 0, completed: 7 },
   ...{ failed: 2, completedPerSecond: 1.4, failedPerSecond: 0.4, startedAtMs: Date.now(), heartbeatAtMs: Date.now() },
-};
+});
 
 describe('lists in the API', () => {
   let api: ApiFixture;
@@ -95,7 +95,7 @@ describe('lists in the API', () => {
   });
 
   it('have dispatchers, and how much there is to do', async () => {
-    await api.store.writeDispatcher(dispatcher);
+    await api.store.writeDispatcher(dispatcher());
     await api.store.writeWorkers([worker('w1'), worker('silent', Date.now() - 30_000)]);
     await api.submit();
     await api.submit({ delay_s: 60, priority: 'high' });
@@ -112,7 +112,7 @@ describe('lists in the API', () => {
   });
 
   it('lead to drains of workers and dispatchers that are there', async () => {
-    await api.store.writeDispatcher(dispatcher);
+    await api.store.writeDispatcher(dispatcher());
     await api.store.writeWorkers([worker('w 1')]);
     expect((await api.post('/workers/w%201/drain')).body).to.deep.equal({ worker: 'w 1', draining: true });
     expect((await api.post('/dispatchers/host-1/drain')).body).to.deep.equal({ dispatcher: 'host-1', draining: true });
