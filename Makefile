@@ -55,7 +55,7 @@ check: setup ## Compile, lint, check format, import rules and drawings
 coverage: setup ## Run the specs and report what they cover, here and in coverage/index.html
 	exec node_modules/.bin/c8 node_modules/.bin/mocha 'dist/specs/**/*.spec.js'
 
-simulate: setup ## Simulate the platform from seeds: SEEDS=1000 [SEED=1] [BREAK=fence|adoption|reap-pause] [VERBOSE=1]
+simulate: setup ## Simulate the platform from seeds: SEEDS=1000 [SEED=1] [BREAK=fence|adoption|reap-pause|sweep] [VERBOSE=1]
 	exec node --enable-source-maps dist/specs/simulation/main.js --seeds $(or $(SEEDS),1000) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(BREAK),--break $(BREAK)) $(if $(VERBOSE),--verbose)
 

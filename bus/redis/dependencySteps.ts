@@ -58,10 +58,11 @@ export function resolveDependencies(
   );
 }
 
-export async function findBlocked(redis: Redis, shards: Shards): Promise<Dependency[]> {
+/** @param random in [0, 1): where in what a task depends on the look begins, beside what it is known to wait for */
+export async function findBlocked(redis: Redis, shards: Shards, random: () => number): Promise<Dependency[]> {
   const found: Dependency[] = [];
   for (const shard of shards.all) {
-    const args = [shard.taskPrefix, LOOK_EVERY_MS, MAX_TASKS, MAX_IDS, Math.random()];
+    const args = [shard.taskPrefix, LOOK_EVERY_MS, MAX_TASKS, MAX_IDS, random()];
     const answer = await guarded(() => scripts.findBlocked.run(redis, [shard.blocked], args));
     for (let i = 0; i < answer.length; i += 2) {
       const taskId = String(answer[i]);

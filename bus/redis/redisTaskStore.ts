@@ -39,7 +39,7 @@ export interface RedisTaskStoreOptions {
   leaseMs: number;
   /** How long a finished task and its result are kept. */
   resultTtlSeconds: number;
-  /** For the jitter of retries; default `Math.random`. */
+  /** For the jitter of retries, and where looks begin; default `Math.random`. */
   random?: () => number;
   /** Most different requirements of which tasks may wait in one shard. Default 1,000. */
   maxRequirements?: number;
@@ -194,7 +194,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
   }
 
   findBlocked(): Promise<Dependency[]> {
-    return findBlocked(this.redis, this.shards);
+    return findBlocked(this.redis, this.shards, this.options.random ?? Math.random);
   }
 
   keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean> {

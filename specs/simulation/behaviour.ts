@@ -11,6 +11,8 @@ export interface Behaviour {
   crashes: number;
   /** Attempts, after those, that raise before one ends as it should. */
   raises: number;
+  /** As a pickle that refers to the values of other tasks has it. */
+  reads?: 'mpcsfaas.task';
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -18,7 +20,7 @@ const POISON = 1_000;
 
 export function randomBehaviour(
   random: Random,
-  { longMs, crashing, retried }: { longMs: number; crashing: boolean; retried: boolean },
+  { longMs, crashing, retried, reading }: { longMs: number; crashing: boolean; retried: boolean; reading: boolean },
 ): Behaviour {
   const runMs = random.weighted([
     [random.between(1, 100), 5],
@@ -32,7 +34,7 @@ export function randomBehaviour(
   ]);
   const crashes = crashing && random.chance(0.15) ? random.pick([1, 1, 2, POISON]) : 0;
   const raises = retried ? random.pick([0, 1, 1, 2, 4]) : 0;
-  return { ends, runMs: Math.round(runMs), crashes, raises };
+  return { ends, runMs: Math.round(runMs), crashes, raises, ...(reading && { reads: 'mpcsfaas.task' as const }) };
 }
 
 export const encodeBehaviour = (behaviour: Behaviour): Buffer => Buffer.from(JSON.stringify(behaviour));

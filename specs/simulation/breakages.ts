@@ -1,5 +1,6 @@
 import type { Address, Bus } from '../../bus/bus.js';
 import type { DispatcherMessage, WorkerMessage } from '../../bus/messages.js';
+import type { Dependency } from '../../bus/taskStore.js';
 import type { MemoryStoreData } from './memoryStoreData.js';
 import type { MemoryTaskStoreOptions } from './memoryStoreQueues.js';
 import { MemoryTaskStore } from './memoryTaskStore.js';
@@ -10,8 +11,9 @@ import type { StoredTask } from './storedTask.js';
  * - `fence`: the store settles any attempt of a running task, whoever holds it now
  * - `adoption`: dispatchers do not look at what a worker says that it holds
  * - `reap-pause`: leases are enforced at once after the store has restarted or stood still
+ * - `sweep`: nobody looks for blocked tasks that have not been told of an end
  */
-export const BREAKAGES = ['fence', 'adoption', 'reap-pause'] as const;
+export const BREAKAGES = ['fence', 'adoption', 'reap-pause', 'sweep'] as const;
 export type Breakage = (typeof BREAKAGES)[number];
 
 export function createStore(
@@ -24,6 +26,8 @@ export function createStore(
       return new StoreWithoutFence(data, options);
     case 'reap-pause':
       return new StoreWithoutReapPause(data, options);
+    case 'sweep':
+      return new StoreWithoutSweep(data, options);
     case 'adoption':
     case undefined:
       return new MemoryTaskStore(data, options);
@@ -47,6 +51,12 @@ class StoreWithoutFence extends MemoryTaskStore {
 class StoreWithoutReapPause extends MemoryTaskStore {
   protected override isReapingPaused(_graceMs: number): boolean {
     return false;
+  }
+}
+
+class StoreWithoutSweep extends MemoryTaskStore {
+  override findBlocked(): Promise<Dependency[]> {
+    return Promise.resolve([]);
   }
 }
 

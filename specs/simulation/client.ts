@@ -1,6 +1,8 @@
 import { every } from '../../actors/clock.js';
 import type { Bus } from '../../bus/bus.js';
+import { mustExist } from '../../api/dependencies.js';
 import type { ControlMessage } from '../../bus/controlMessages.js';
+import { DependencyResolver } from '../../bus/dependencyResolver.js';
 import type { NewTask, TaskStore } from '../../bus/taskStore.js';
 import type { Ledger } from './ledger.js';
 import type { VirtualClock } from './virtualClock.js';
@@ -15,6 +17,7 @@ const RETRY_MS = 700;
 export class Client {
   /** Tasks and cancellations that have not been answered. */
   private unanswered = 0;
+  private readonly dependencies: DependencyResolver;
 
   constructor(
     private readonly deps: {
@@ -22,8 +25,20 @@ export class Client {
       control: Bus<ControlMessage, ControlMessage>;
       clock: VirtualClock;
       ledger: Ledger;
+      onError: (error: unknown) => void;
     },
-  ) {}
+  ) {
+    const { store, control, onError } = deps;
+    this.dependencies = new DependencyResolver({
+      store,
+      transition: () => undefined,
+      queued: (count) => {
+        control.send('tasks.queued', { type: 'tasks.queued', count });
+      },
+      settled: () => undefined, // Its own clients are not simulated.
+      onError,
+    });
+  }
 
   get isDone(): boolean {
     return this.unanswered === 0;
@@ -32,10 +47,15 @@ export class Client {
   submit(tasks: NewTask[]): void {
     this.untilAnswered(async () => {
       const { store, control, ledger } = this.deps;
+      // What it depends on may be submitted later than planned: then the API answers 404 until it is there.
+      await mustExist(tasks, store);
       const verdicts = await store.submit(tasks);
       ledger.accepted(tasks.map(({ taskId }) => taskId));
-      const claimable = tasks.filter(({ delayMs }, index) => delayMs === 0 && verdicts[index] === 'accepted').length;
+      const claimable = tasks.filter(
+        ({ delayMs, dependsOn }, index) => delayMs === 0 && !dependsOn && verdicts[index] === 'accepted',
+      ).length;
       if (claimable > 0) control.send('tasks.queued', { type: 'tasks.queued', count: claimable });
+      await this.dependencies.accepted(tasks);
       return true;
     });
   }
@@ -47,7 +67,8 @@ export class Client {
       const { store, control } = this.deps;
       const [verdict] = await store.cancel([taskId]);
       if (verdict?.cancelled !== true) return verdict?.reason === 'terminal';
-      const { fence } = verdict;
+      const { fence, dependents } = verdict;
+      if (dependents) this.dependencies.ended([{ taskId, state: 'cancelled', dependents }]);
       if (verdict.from === 'running')
         control.send('tasks.cancelled', { type: 'tasks.cancelled', tasks: [{ taskId, fence }] });
       return true;

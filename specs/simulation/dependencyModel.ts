@@ -12,6 +12,7 @@ import type { StoredTask } from './storedTask.js';
 export interface StoreAccess {
   shards: readonly ShardData[];
   nowMs: () => number;
+  random: () => number;
   resultTtlSeconds: number;
   shardOf: (taskId: string) => ShardData;
   find: (taskId: string) => StoredTask | undefined;
@@ -65,17 +66,27 @@ export function resolveDependencies(access: StoreAccess, ends: DependencyEnd[]):
 export function findBlocked(access: StoreAccess): Dependency[] {
   const found: Dependency[] = [];
   for (const shard of access.shards) {
-    for (const taskId of shard.blocked.upTo(access.nowMs() - LOOK_EVERY_MS, MAX_TASKS)) {
+    const random = access.random();
+    for (const taskId of toLookAt(shard, access.nowMs())) {
       const task = access.find(taskId);
       if (task?.state !== 'blocked') {
         shard.blocked.remove(taskId);
         continue;
       }
       shard.blocked.add(taskId, access.nowMs());
-      for (const dependency of [...task.unmet].slice(0, MAX_IDS)) found.push({ taskId, dependency });
+      const { dependsOn = [] } = task;
+      const first = Math.floor(random * dependsOn.length);
+      const looked = [...[...task.unmet].slice(0, MAX_IDS), ...dependsOn.slice(first, first + MAX_IDS)];
+      for (const dependency of new Set(looked)) found.push({ taskId, dependency });
     }
   }
   return found;
+}
+
+function toLookAt({ blocked }: ShardData, nowMs: number): string[] {
+  const all = blocked.upTo(Infinity, Infinity);
+  const inFuture = all.filter((taskId) => (blocked.scoreOf(taskId) ?? 0) > nowMs).slice(0, MAX_TASKS);
+  return [...inFuture, ...blocked.upTo(nowMs - LOOK_EVERY_MS, MAX_TASKS - inFuture.length)];
 }
 
 export function leaveBlocked(shard: ShardData, task: StoredTask): void {

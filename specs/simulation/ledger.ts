@@ -20,6 +20,9 @@ export type Invariant =
   | 'the recorded value is the function’s'
   | 'at most max_attempts'
   | 'a task starts where it can run'
+  | 'a task starts after those it depends on'
+  | 'a task is given the values of others'
+  | 'what others have blocked goes on in time'
   | 'at most max_retries'
   | 'nothing runs twice without need'
   | 'no attempt is spent without need'
@@ -54,7 +57,17 @@ export interface TaskEntry {
 /** Keeps the books of a run, and notes the first thing that may not be. */
 export class Ledger {
   readonly entries = new Map<string, TaskEntry>();
-  readonly totals = { starts: 0, stale: 0, duplicate: 0, reaped: 0, released: 0, requeued: 0 };
+  readonly totals = {
+    starts: 0,
+    stale: 0,
+    duplicate: 0,
+    reaped: 0,
+    released: 0,
+    requeued: 0,
+    unblocked: 0,
+    dependencyFailed: 0,
+    foundBySweep: 0,
+  };
   violation: Violation | undefined;
 
   constructor(
@@ -120,6 +133,11 @@ export class Ledger {
     this.checkMachine(task, from, event, to);
     entry.state = to;
     if (event === 'task.claimed') entry.fence = task.fence;
+    if (event === 'task.unblocked') {
+      this.totals.unblocked++;
+      this.checkDependencies(entry, event);
+    }
+    if (event === 'task.dependencyFailed') this.totals.dependencyFailed++;
     if (event === 'task.released') this.totals.released++;
     if (event === 'task.interrupted' && to === 'queued') this.totals.requeued++;
     entry.retries = task.retries;
@@ -171,6 +189,8 @@ export class Ledger {
         `${worker} starts ${shortRef(order)}, which needs ${requirement}`,
       );
     }
+    this.checkDependencies(entry, `${worker} starts`);
+    this.checkInputs(entry, order);
     entry.starts++;
     this.totals.starts++;
     this.trace.add(`${worker} STARTS ${shortRef(order)} (start ${entry.starts})`);
@@ -200,6 +220,15 @@ export class Ledger {
     return [...this.entries.values()].filter(({ state, ended }) => state !== 'new' && !ended);
   }
 
+  /** Blocked tasks that somebody has to tell of an end: there is nothing more for them to wait for. */
+  get untold(): TaskEntry[] {
+    return [...this.entries.values()].filter((entry) => {
+      if (entry.state !== 'blocked') return false;
+      const { dependsOn = [] } = entry.task;
+      return this.hasFailedDependency(entry) || dependsOn.every((id) => this.entryOf(id).state === 'completed');
+    });
+  }
+
   checkUnchanged(task: StoredTask): void {
     const { ended } = this.entryOf(task.taskId);
     if (ended && (ended.state !== task.state || ended.payload !== payloadOf(task))) {
@@ -209,7 +238,12 @@ export class Ledger {
 
   private checkMachine(task: StoredTask, from: TaskState | 'new', event: string, to: TaskState): void {
     const attemptsLeft = task.attempt - task.retries < task.maxAttempts;
-    const machineEvent = { type: event, attemptsLeft, delayed: to === 'delayed' } as TaskEvent;
+    const machineEvent = {
+      type: event,
+      attemptsLeft,
+      delayed: to === 'delayed',
+      blocked: to === 'blocked',
+    } as TaskEvent;
     if (nextTaskState(from, machineEvent) !== to) {
       this.violated('only transitions of the task machine', `${shortId(task.taskId)} ${from} -> ${to} on ${event}`);
     }
@@ -217,8 +251,27 @@ export class Ledger {
 
   private checkOutcome(entry: TaskEntry, task: StoredTask, to: TaskState): void {
     entry.ended = { state: to, payload: payloadOf(task) };
-    const wrong = wrongOutcome(entry, task, to);
+    const wrong = wrongOutcome(entry, task, to, this.hasFailedDependency(entry));
     if (wrong) this.violated('the recorded value is the function’s', `${shortId(task.taskId)} ${to}: ${wrong}`);
+  }
+
+  private checkDependencies({ task }: TaskEntry, what: string): void {
+    const unmet = task.dependsOn?.find((id) => this.entryOf(id).state !== 'completed');
+    if (unmet === undefined) return;
+    const detail = `${what} ${shortId(task.taskId)}, and ${shortId(unmet)} is ${this.entryOf(unmet).state}`;
+    this.violated('a task starts after those it depends on', detail);
+  }
+
+  private checkInputs({ task, behaviour }: TaskEntry, { inputs }: TaskOrder): void {
+    const ids = behaviour.reads ? (task.dependsOn ?? []) : [];
+    const wanted = ids.map((id) => `${id} ${valueOf(id).toString()}`);
+    const given = (inputs ?? []).map(({ taskId, payload }) => `${taskId} ${payload.toString()}`);
+    if (given.join() === wanted.join()) return;
+    this.violated('a task is given the values of others', `${shortId(task.taskId)} has got ${given.join(', ')}`);
+  }
+
+  private hasFailedDependency({ task: { dependsOn = [] } }: TaskEntry): boolean {
+    return dependsOn.some((id) => ['failed', 'cancelled'].includes(this.entryOf(id).state));
   }
 
   private entryOf(taskId: string): TaskEntry {
@@ -229,7 +282,12 @@ export class Ledger {
 const payloadOf = ({ result }: StoredTask): string => result?.toString() ?? '';
 
 /** In which way the task may not have ended so; undefined when it may. */
-function wrongOutcome({ behaviour, cancelRequested }: TaskEntry, task: StoredTask, to: TaskState): string | undefined {
+function wrongOutcome(
+  { behaviour, cancelRequested }: TaskEntry,
+  task: StoredTask,
+  to: TaskState,
+  hasFailedDependency: boolean,
+): string | undefined {
   const payload = payloadOf(task);
   switch (to) {
     case 'completed':
@@ -238,6 +296,9 @@ function wrongOutcome({ behaviour, cancelRequested }: TaskEntry, task: StoredTas
     case 'cancelled':
       return cancelRequested ? undefined : 'nobody asked for it';
     case 'failed':
+      if (task.failure?.type === 'DependencyFailed') {
+        return hasFailedDependency ? undefined : 'nothing that it depends on has failed';
+      }
       return wrongFailure(behaviour, task, payload);
     default:
       return `${to} is no end`;

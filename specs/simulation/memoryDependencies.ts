@@ -52,6 +52,7 @@ export class MemoryDependencies extends MemoryStoreQueues {
     return {
       shards: this.data.shards,
       nowMs: this.options.nowMs,
+      random: this.options.random,
       resultTtlSeconds: this.options.resultTtlSeconds,
       shardOf: (taskId) => this.shardOf(taskId),
       find: (taskId) => this.find(taskId),

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { type SpecServer, startRedis } from '../support/servers.js';
-import { type StoreCommand, storeCommands } from './storeCommands.js';
+import type { StoreCommand } from './storeCommand.js';
+import { dependencySequence, storeSequence } from './storeCommands.js';
 import { StorePair } from './storePair.js';
 
 /** Few enough that commands meet, and spread over both shards. */
@@ -22,17 +23,18 @@ describe('the in-memory model of the task store', () => {
     await server.stop();
   });
 
-  for (const [shards, numRuns] of [
-    [1, 30],
-    [2, 15],
+  for (const [words, sequence, shards, numRuns] of [
+    ['whatever the commands', storeSequence, 1, 30],
+    ['whatever the commands', storeSequence, 2, 15],
+    ['however tasks depend on each other', dependencySequence, 1, 40],
+    ['however tasks depend on each other', dependencySequence, 2, 20],
   ] as const) {
-    it(`answers and changes as the Lua scripts do on Redis, whatever the commands (${shards} shard${shards > 1 ? 's' : ''})`, async function () {
+    it(`answers and changes as the Lua scripts do on Redis, ${words} (${shards} shard${shards > 1 ? 's' : ''})`, async function () {
       this.timeout(60_000);
       this.slow(15_000);
-      const sequence = fc.array(fc.oneof(...storeCommands), { minLength: 5, maxLength: MAX_COMMANDS, size: 'max' });
-      const property = fc.asyncProperty(sequence, async (commands: StoreCommand[]) => {
+      const property = fc.asyncProperty(sequence(MAX_COMMANDS), async (chosen: StoreCommand[]) => {
         const pair = await StorePair.open(redis, shards, TASK_IDS);
-        for (const command of commands) {
+        for (const command of chosen) {
           await command.run(pair);
           await pair.expectEqual();
         }

@@ -47,6 +47,8 @@ export interface SimulatedStoreDeps {
 export class SimulatedStore implements TaskStore {
   private sentUntilMs = 0;
   private answeredUntilMs = 0;
+  /** It is a monitor's. */
+  private hasSwept = false;
 
   constructor(
     private readonly owner: SimulatedProcess,
@@ -96,10 +98,15 @@ export class SimulatedStore implements TaskStore {
   }
 
   resolveDependencies(ends: DependencyEnd[]): Promise<(Resolution | undefined)[]> {
-    return this.call('resolveDependencies', (store) => store.resolveDependencies(ends));
+    return this.call('resolveDependencies', async (store) => {
+      const resolutions = await store.resolveDependencies(ends);
+      if (this.hasSwept) this.deps.ledger.totals.foundBySweep += resolutions.filter(Boolean).length;
+      return resolutions;
+    });
   }
 
   findBlocked(): Promise<Dependency[]> {
+    this.hasSwept = true;
     return this.call('findBlocked', (store) => store.findBlocked());
   }
 

@@ -30,6 +30,9 @@ describe('the platform in simulation', () => {
       'released',
       'requeued',
       'messagesLost',
+      'unblocked',
+      'dependencyFailed',
+      'foundBySweep',
     ] as const) {
       expect(sum(name), name).to.be.greaterThan(0);
     }
@@ -52,6 +55,7 @@ describe('the platform in simulation', () => {
       /runs twice without need|max_attempts|refused is stopped/,
     ],
     ['reap-pause', 'a store that enforces leases at once after its restart', /without need/],
+    ['sweep', 'that nobody looks for blocked tasks that were told nothing', /goes on in time/],
   ];
   for (const [breakage, description, invariant] of breakages) {
     it(`finds out ${description}, and shows it again from the seed`, async function () {

@@ -1,5 +1,4 @@
 import { type Breakage, createStore, dispatcherBus } from './breakages.js';
-import { type Behaviour, encodeBehaviour, randomBehaviour, randomRetryPolicy } from './behaviour.js';
 import { Client } from './client.js';
 import { DispatcherHost, MonitorHost, SupervisorHost, type Surroundings } from './hosts.js';
 import { Incidents } from './incidents.js';
@@ -15,8 +14,7 @@ import { Timeline } from './timeline.js';
 import { Trace } from './trace.js';
 import { settlePromises, SimulatedProcess, VirtualClock } from './virtualClock.js';
 import { Watch } from './watch.js';
-import { functionIdOf, PRIORITIES } from '../../bus/redis/keys.js';
-import type { NewTask } from '../../bus/taskStore.js';
+import { planWorkload } from './workload.js';
 
 export interface SimulationOptions {
   seed: number;
@@ -43,6 +41,9 @@ export interface SimulationTotals {
   reaped: number;
   released: number;
   requeued: number;
+  unblocked: number;
+  dependencyFailed: number;
+  foundBySweep: number;
   incidents: number;
   messagesLost: number;
   eventsLost: number;
@@ -58,7 +59,6 @@ const PYTHONS = [
   { pythonVersion: '3.11.2', pythonImplementation: 'cpython' },
   { pythonVersion: '3.9.16', pythonImplementation: 'pypy' },
 ] as const;
-const REQUIREMENTS = ['gpu', 'eu', 'eu,gpu', '@cpython-3.11', 'gpu@cpython-3.11'];
 /** Nothing goes wrong before all actors are there. */
 const FAULTS_FROM_MS = 3_000;
 const REPORTED_EVENTS = 5_000;
@@ -138,7 +138,8 @@ export class Simulation {
     this.network.controlFaults = profile.control;
     this.server.faults = profile.calls;
     const faultsUntilMs = random.integer(15_000, 40_000);
-    this.planTasks(faultsUntilMs);
+    const { clients, ledger, data } = this;
+    planWorkload({ random, profile, timeline, clients, ledger, data }, faultsUntilMs);
     this.incidents.plan(FAULTS_FROM_MS, faultsUntilMs);
     await this.runUntil(() => timeline.nowMs >= faultsUntilMs);
 
@@ -207,55 +208,13 @@ export class Simulation {
       control: network.controlEndpoint(owner, ['tasks.settled']),
       clock: new VirtualClock(timeline, owner),
       ledger,
+      onError: (error) => {
+        ledger.onError(name, error);
+      },
     });
   }
 
-  // --- what is to be done
-
-  private planTasks(untilMs: number): void {
-    const { random, timeline } = this;
-    const functions = range(random.integer(1, 3)).map((index) => Buffer.from(`function ${index}`));
-    for (const [index, payload] of functions.entries()) {
-      this.data.functions.set(functionIdOf(payload), { name: `f${index}`, payload, registeredAtMs: 0 });
-    }
-    for (let left = random.integer(5, 30); left > 0;) {
-      const size = Math.min(left, random.integer(1, 6));
-      left -= size;
-      const client = random.pick(this.clients);
-      const batch = range(size).map(() => this.createTask(functions));
-      const atMs = random.between(500, untilMs - 1_000);
-      timeline.schedule(atMs, () => {
-        client.submit(batch.map(({ task }) => task));
-      });
-      for (const { task, behaviour } of batch) {
-        if (behaviour.ends !== 'never' && !random.chance(0.1)) continue;
-        if (task.timeoutMs > 0 && random.chance(0.8)) continue;
-        timeline.schedule(atMs + random.between(10, 12_000), () => {
-          client.cancel(task.taskId);
-        });
-      }
-    }
-  }
-
-  private createTask(functions: Buffer[]): { task: NewTask; behaviour: Behaviour } {
-    const { random, profile } = this;
-    const retry = random.chance(0.3) ? randomRetryPolicy(random) : undefined;
-    const { longMs, crashingTasks: crashing } = profile;
-    const behaviour = randomBehaviour(random, { longMs, crashing, retried: retry !== undefined });
-    const task: NewTask = {
-      taskId: random.uuid(),
-      functionId: functionIdOf(random.pick(functions)),
-      arguments: encodeBehaviour(behaviour),
-      priority: random.pick(PRIORITIES),
-      maxAttempts: random.pick([1, 3, 3, 3, 5]),
-      timeoutMs: random.chance(0.2) ? random.integer(100, 5_000) : 0,
-      delayMs: random.chance(0.15) ? random.integer(1, 8_000) : 0,
-      ...(random.chance(0.4) && { requirement: random.pick(REQUIREMENTS) }),
-      ...(retry && { retry }),
-    };
-    this.ledger.register(task, behaviour);
-    return { task, behaviour };
-  }
+  // --- the end
 
   /** On one slot, with every attempt needed. */
   private workLeftMs(): number {
@@ -286,6 +245,9 @@ export class Simulation {
         reaped: totals.reaped,
         released: totals.released,
         requeued: totals.requeued,
+        unblocked: totals.unblocked,
+        dependencyFailed: totals.dependencyFailed,
+        foundBySweep: totals.foundBySweep,
         incidents: this.incidents.count,
         messagesLost: network.lost.linkMessages,
         eventsLost: network.lost.controlMessages,

@@ -3,18 +3,12 @@ import fc from 'fast-check';
 import type { Failure } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
 import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
-import type { RetryPolicy, Settlement } from '../../bus/taskStore.js';
+import type { NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
+import { dependencyCommands } from './dependencyCommands.js';
+import { command, inAnyOrder, pick, type StoreCommand, taskOf } from './storeCommand.js';
 import { type AttemptPair, delayMs, type Span, type StorePair } from './storePair.js';
 
-/** A step of the task store, given to Redis and to the model; the answers must be the same. */
-export interface StoreCommand {
-  run(pair: StorePair): Promise<void>;
-  toString(): string;
-}
-
 const FUNCTION_ID = '7d6f0e66-5b0f-8c6e-9d6f-0e665b0f8c6e';
-/** Numbers that pick a task or an attempt, whatever there are by then. */
-const pick = fc.nat({ max: 1_000 });
 const span = fc.constantFrom<Span>('over', 'lasting');
 
 const failures: Failure[] = [
@@ -25,10 +19,6 @@ const failures: Failure[] = [
   { type: 'UserException', message: 'no', exception: 'Odd\nName', bases: ['mod.Odd', 'OSError', 'Exception'] },
   { type: 'UserException', message: 'no', exception: 'ValueError', bases: ['ValueError', 'Exception'] },
 ];
-
-function command(description: unknown, run: (pair: StorePair) => Promise<void>): StoreCommand {
-  return { run, toString: () => JSON.stringify(description) };
-}
 
 /** Delays of a millisecond, or of days: see `Span`. */
 const retryPolicy: fc.Arbitrary<RetryPolicy> = fc.record(
@@ -43,37 +33,48 @@ const retryPolicy: fc.Arbitrary<RetryPolicy> = fc.record(
   { requiredKeys: ['maxRetries', 'backoffMs', 'backoffFactor', 'maxBackoffMs', 'jitter'] },
 );
 
-const submit = fc
-  .array(
-    fc.record({
-      task: pick,
-      priority: fc.constantFrom<Priority>(...PRIORITIES),
-      maxAttempts: fc.integer({ min: 1, max: 3 }),
-      delay: fc.option(span, { freq: 2 }),
-      retry: fc.option(retryPolicy, { freq: 2, nil: undefined }),
-      resultTtlSeconds: fc.option(fc.constantFrom(5_000, 20_000), { freq: 1, nil: undefined }),
-      requirement: fc.constantFrom('', '', 'gpu', 'eu,gpu', '@cpython-3.11', 'eu@pypy-3.9'),
-    }),
-    { minLength: 1, maxLength: 5 },
-  )
-  .map((batch) =>
-    command({ submit: batch }, async (pair) => {
-      const tasks = batch.map(({ task, priority, maxAttempts, delay, requirement, retry, resultTtlSeconds }) => ({
-        taskId: taskOf(pair, task),
-        functionId: FUNCTION_ID,
-        arguments: Buffer.from(`arguments ${task}`),
-        priority,
-        maxAttempts,
-        timeoutMs: 100 * maxAttempts,
-        delayMs: delay === null ? 0 : delayMs(delay),
-        ...(retry && { retry }),
-        ...(resultTtlSeconds && { resultTtlSeconds }),
-        ...(requirement !== '' && { requirement }),
-      }));
-      const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
-      expect(model).to.deep.equal(real);
-    }),
-  );
+function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary<StoreCommand> {
+  return fc
+    .array(
+      fc.record({
+        task: pick,
+        priority: fc.constantFrom<Priority>(...PRIORITIES),
+        maxAttempts: fc.integer({ min: 1, max: 3 }),
+        delay: fc.option(span, { freq: 2 }),
+        retry: fc.option(retryPolicy, { freq: 2, nil: undefined }),
+        resultTtlSeconds: fc.option(fc.constantFrom(5_000, 20_000), { freq: 2, nil: undefined }),
+        requirement: fc.constantFrom('', '', 'gpu', 'eu,gpu', '@cpython-3.11', 'eu@pypy-3.9'),
+        dependsOn,
+      }),
+      { minLength: 1, maxLength: 5 },
+    )
+    .map((batch) =>
+      command({ submit: batch }, async (pair) => {
+        const tasks = batch.map(({ task, priority, maxAttempts, delay, requirement, retry, ...more }): NewTask => ({
+          taskId: taskOf(pair, task),
+          functionId: FUNCTION_ID,
+          arguments: Buffer.from(`arguments ${task}`),
+          priority,
+          maxAttempts,
+          timeoutMs: 100 * maxAttempts,
+          delayMs: delay === null ? 0 : delayMs(delay),
+          ...(retry && { retry }),
+          ...(more.resultTtlSeconds && { resultTtlSeconds: more.resultTtlSeconds }),
+          ...(requirement !== '' && { requirement }),
+          ...(more.dependsOn && { dependsOn: more.dependsOn.map((picked) => taskOf(pair, picked)) }),
+        }));
+        const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
+        expect(model).to.deep.equal(real);
+        for (const { taskId, dependsOn = [] } of tasks) {
+          for (const dependency of dependsOn) pair.waits.push({ taskId, dependency });
+        }
+      }),
+    );
+}
+
+const submit = submitting(fc.option(fc.array(pick, { minLength: 1, maxLength: 4 }), { freq: 2, nil: undefined }));
+/** What others can wait for from the start. */
+const submitIndependent = submitting(fc.constant(undefined));
 
 const offer = fc.record({
   capabilities: fc.record({
@@ -173,7 +174,7 @@ const settle = fc
           };
         });
       const [real, model] = await pair.both('lasting', (store, side) => store.settle(settlements(side)));
-      expect(model).to.deep.equal(real);
+      expect(inAnyOrder(model)).to.deep.equal(inAnyOrder(real));
     }),
   );
 
@@ -193,7 +194,7 @@ const cancel = fc.array(pick, { minLength: 1, maxLength: 2 }).map((tasks) =>
     const [real, model] = await pair.both('lasting', (store) => store.cancel(taskIds));
     const attemptNumberOnly = (answers: typeof real): unknown =>
       answers.map((answer) => (answer.cancelled ? { ...answer, fence: answer.fence.split(':')[0] } : answer));
-    expect(attemptNumberOnly(model)).to.deep.equal(attemptNumberOnly(real));
+    expect(attemptNumberOnly(inAnyOrder(model))).to.deep.equal(attemptNumberOnly(inAnyOrder(real)));
   }),
 );
 
@@ -211,7 +212,7 @@ const reap = fc.record({ lease: span, enforced: fc.boolean() }).map(({ lease, en
   command({ reap: lease, enforced }, async (pair) => {
     if (enforced) await pair.enforceLeases();
     const [real, model] = await pair.both(lease, (store) => store.reap());
-    expect(model).to.deep.equal(real);
+    expect({ ...model, tasks: inAnyOrder(model.tasks) }).to.deep.equal({ ...real, tasks: inAnyOrder(real.tasks) });
   }),
 );
 
@@ -224,7 +225,7 @@ const depth = fc.constant(
   }),
 );
 
-export const storeCommands: fc.Arbitrary<StoreCommand>[] = [
+const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   submit,
   submit,
   claim,
@@ -240,10 +241,18 @@ export const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   reap,
   restart,
   depth,
+  ...dependencyCommands,
 ];
 
-function taskOf(pair: StorePair, picked: number): string {
-  return pair.taskIds[picked % pair.taskIds.length]!;
+export const storeSequence = (maxLength: number): fc.Arbitrary<StoreCommand[]> =>
+  fc.array(fc.oneof(...storeCommands), { minLength: 5, maxLength, size: 'max' });
+
+/** Tasks that depend on others which then end: rare among all sequences. */
+export function dependencySequence(maxLength: number): fc.Arbitrary<StoreCommand[]> {
+  const commands = [submit, claim, claim, settle, settle, cancel, reap, reap, ...dependencyCommands];
+  return fc
+    .tuple(submitIndependent, fc.array(fc.oneof(...commands), { minLength: 5, maxLength, size: 'max' }))
+    .map(([first, others]) => [first, ...others]);
 }
 
 /** Recent attempts rather than old ones, now and then one that never was. */

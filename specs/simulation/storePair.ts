@@ -3,9 +3,10 @@ import type { Redis } from 'ioredis';
 import type { TaskRef } from '../../bus/messages.js';
 import { type ShardKeys, shardKeys, shardOf } from '../../bus/redis/keys.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
-import type { TaskRecord, TaskStore } from '../../bus/taskStore.js';
+import type { Dependency, TaskRecord, TaskStore } from '../../bus/taskStore.js';
 import { MemoryStoreData, type ShardData } from './memoryStoreData.js';
 import { MemoryTaskStore } from './memoryTaskStore.js';
+import { type Links, modelLinks, realLinks } from './storeLinks.js';
 
 /** `over`: has run out when the next command comes; `lasting`: never runs out. So equality does not hang on a millisecond. */
 export type Span = 'over' | 'lasting';
@@ -17,6 +18,8 @@ const BETWEEN_COMMANDS_MS = 3;
 /** More than are taken for standstills. */
 const MANY_GAPS = 100;
 const RESULT_TTL_SECONDS = 10_000;
+/** What differs by less is the time that the commands take. */
+const TTL_STEP_SECONDS = 1_000;
 /** What both sides throw. */
 const PAIR_RANDOM = 0.25;
 /** Fewer than the commands use, so that some are refused. */
@@ -31,6 +34,8 @@ export interface AttemptPair {
 /** The store on Redis and its model, given the same commands. */
 export class StorePair {
   readonly attempts: AttemptPair[] = [];
+  /** What submitted tasks wait for, or have waited for. */
+  readonly waits: Dependency[] = [];
   private readonly data: MemoryStoreData;
   private readonly keys: ShardKeys[];
   private readonly realStores: Record<Span, TaskStore>;
@@ -101,10 +106,23 @@ export class StorePair {
     for (const { epoch } of this.data.shards) if (epoch) Object.assign(epoch, { graceMs: 0, gaps: MANY_GAPS });
   }
 
+  /** As if blocked tasks had been looked at last at this time. */
+  async lookedAt(ms: number): Promise<void> {
+    for (const { blocked } of this.keys) {
+      for (const taskId of await this.redis.zrange(blocked, '0', '-1')) await this.redis.zadd(blocked, ms, taskId);
+    }
+    for (const { blocked } of this.data.shards) {
+      for (const taskId of blocked.upTo(Infinity, Infinity)) blocked.add(taskId, ms);
+    }
+  }
+
   /** Tasks, results, queues, delayed ones and leases are the same, apart from times and the random half of fences. */
   async expectEqual(): Promise<void> {
     for (const [index, shard] of this.data.shards.entries()) {
-      expect(listsOf(shard), `lists of shard ${index}`).to.deep.equal(await this.realLists(this.keys[index]!));
+      const keys = this.keys[index]!;
+      expect(listsOf(shard), `lists of shard ${index}`).to.deep.equal(await this.realLists(keys));
+      const links: Links = await realLinks(this.redis, keys, this.taskIds);
+      expect(modelLinks(shard, this.taskIds), `dependencies in shard ${index}`).to.deep.equal(links);
     }
     for (const taskId of this.taskIds) {
       const real = await this.realStores.lasting.readTask(taskId);
@@ -125,13 +143,17 @@ export class StorePair {
     const { taskPrefix } = this.keys[shardOf(taskId, this.keys.length)]!;
     const hidden = await this.redis.hmget(taskPrefix + taskId, 'args', 'claim', 'interruptions', 'fence');
     const [args, claim, interruptions, fence] = hidden;
-    return [args === '' ? null : args, claim?.split(' ')[1] ?? null, interruptions, fence?.split(':')[0] ?? null];
+    const ttl = await this.redis.ttl(taskPrefix + taskId);
+    const kept = ttl < 0 ? null : Math.round(ttl / TTL_STEP_SECONDS);
+    return [args === '' ? null : args, claim?.split(' ')[1] ?? null, interruptions, fence?.split(':')[0] ?? null, kept];
   }
 
   private modelHidden(taskId: string): unknown {
     const task = this.data.shards[shardOf(taskId, this.keys.length)]!.tasks.get(taskId);
-    const { claimant, interruptions, fence } = task ?? {};
-    return [task?.arguments?.toString(), claimant, interruptions, fence?.split(':')[0]].map((field) => field ?? null);
+    const { claimant, interruptions, fence, expiresAtMs } = task ?? {};
+    const kept = expiresAtMs && Math.round((expiresAtMs - this.nowMs) / 1000 / TTL_STEP_SECONDS);
+    const fields = [task?.arguments?.toString(), claimant, interruptions, fence?.split(':')[0], kept];
+    return fields.map((field) => field ?? null);
   }
 
   /** The entries of an index stream. */

@@ -1,4 +1,4 @@
-import { shortRef } from './describeMessage.js';
+import { shortId, shortRef } from './describeMessage.js';
 import type { DispatcherHost, SupervisorHost } from './hosts.js';
 import type { Ledger } from './ledger.js';
 
@@ -11,8 +11,14 @@ export interface WatchDeps {
 }
 
 /**
- * Looks from outside at what actors hold: that attempts which have lost their fence are stopped in time, and that in the end
- * nobody holds anything.
+ * In which a blocked task is told of an end whatever was lost: the monitor looks at it again after 5 s at most, when it reaps, which it
+ * does every second. A call that it had begun before may take 5 s to fail.
+ */
+const TOLD_WITHIN_MS = 12_000;
+
+/**
+ * Looks from outside at what actors hold: that attempts which have lost their fence are stopped in time, that blocked
+ * tasks go on when they can, and that in the end nobody holds anything.
  */
 export class Watch {
   /** Since when nothing goes wrong any more. */
@@ -20,6 +26,8 @@ export class Watch {
   /** Since when attempts run though their fence is not the task's any more. */
   private readonly overdue = new Map<string, number>();
   private readonly boundMs: number;
+  /** Since when blocked tasks could be told of what they wait for. */
+  private readonly untold = new Map<string, number>();
 
   constructor(private readonly deps: WatchDeps) {
     // A dispatcher asks the store for each attempt every third of a lease; a lost link is noticed after four heartbeats.
@@ -29,6 +37,22 @@ export class Watch {
   look(nowMs: number): void {
     this.lookForOverdue(nowMs);
     this.lookForGrowth();
+    this.lookForUntold(nowMs);
+  }
+
+  private lookForUntold(nowMs: number): void {
+    const { ledger } = this.deps;
+    const now = new Set(ledger.untold.map(({ task }) => task.taskId));
+    for (const taskId of this.untold.keys()) if (!now.has(taskId)) this.untold.delete(taskId);
+    for (const taskId of now) {
+      const sinceMs = this.untold.get(taskId) ?? nowMs;
+      this.untold.set(taskId, sinceMs);
+      const waitedMs = nowMs - Math.max(sinceMs, this.calmSinceMs);
+      if (waitedMs > TOLD_WITHIN_MS) {
+        const detail = `${shortId(taskId)} is blocked by nothing, and has been for ${Math.round(waitedMs)} ms`;
+        ledger.violated('what others have blocked goes on in time', detail);
+      }
+    }
   }
 
   private lookForOverdue(nowMs: number): void {

@@ -11,7 +11,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local seen = string.format('%.0f', now - tonumber(ARGV[2]))
 local answer = {}
 
-local ids = redis.call('ZRANGE', KEYS[1], '-inf', seen, 'BYSCORE', 'LIMIT', 0, ARGV[3])
+-- Looked at in the future: the clock was set back.
+local ids = redis.call('ZRANGE', KEYS[1], string.format('(%.0f', now), '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[3])
+local due = redis.call('ZRANGE', KEYS[1], '-inf', seen, 'BYSCORE', 'LIMIT', 0, tonumber(ARGV[3]) - #ids)
+for i = 1, #due do ids[#ids + 1] = due[i] end
 for i = 1, #ids do
   local id = ids[i]
   local task = redis.call('HMGET', prefix .. id, 'state', 'deps')
