@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
+.PHONY: help setup setup-pypy setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -20,6 +20,12 @@ help: ## List the targets and variables
 
 setup: ## Install what is missing (npm packages, servers, a Python with dill) and build
 	scripts/setup.sh
+
+setup-pypy: ## Install a second Python for workers as well: PyPy with dill, at .platform/pypy/python
+	scripts/setup.sh pypy
+
+setup-test:
+	scripts/setup.sh test
 
 up: setup ## Start a whole platform, until Ctrl-C
 	$(MPCSFAAS) up
@@ -46,7 +52,7 @@ redis: setup ## Start a redis-server alone, on the port of REDIS_URL
 nats: setup ## Start a nats-server alone, on the port of NATS_URL
 	$(MPCSFAAS) nats
 
-test: setup ## Run all specs and the Python tests
+test: setup-test ## Run all specs and the Python tests
 	exec node scripts/test.mjs
 
 check: setup ## Compile, lint, check format, import rules and drawings

@@ -6,6 +6,7 @@ import { DependencyResolver } from '../bus/dependencyResolver.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
+import { ConnectedWorkers } from './connectedWorkers.js';
 import { KnownFunctions } from './knownFunctions.js';
 import { acceptBodies } from './requestBody.js';
 import { batchRoutes } from './routes/batches.js';
@@ -50,9 +51,10 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     onError: (error) => log.warn({ err: error }, 'tasks that depend on others are told later'),
   });
   const submitter = new Submitter({ ...dependencies, dependencies: resolver });
+  const connectedWorkers = new ConnectedWorkers(store);
   const services: ApiServices = {
     ...dependencies,
-    ...{ knownFunctions, dependencies: resolver, submitter, groups, streams },
+    ...{ knownFunctions, connectedWorkers, dependencies: resolver, submitter, groups, streams },
   };
   settled.alsoTell((tasks) => groups.onSettled(tasks));
   const errors: ErrorReplyOptions = { log, onStoreAway: () => knownFunctions.forgetAll() };

@@ -5,34 +5,45 @@ import type { TaskStore } from '../bus/taskStore.js';
 const MAX_REMEMBERED = 100_000;
 
 /**
- * Whether functions exist, asked of the store once per function: they are immutable and never deleted. Only existence is
- * remembered, never absence, so a function registered through another API is found at once.
+ * Which functions exist, and which Python each needs, asked of the store once per function: they are immutable and never deleted.
+ * Absence is not remembered, so a function registered through another API is found at once. What another API learns of the origin
+ * of a function that is remembered here is not noticed: its pickle is the same, so it only runs on fewer workers than it could, or
+ * fails with VersionMismatch where it could have been refused.
  */
 export class KnownFunctions {
-  private readonly known = new Set<string>();
+  private readonly known = new Map<string, string>();
 
-  constructor(private readonly store: TaskStore) {}
+  constructor(private readonly store: Pick<TaskStore, 'pythonsNeeded'>) {}
 
-  /** @throws PlatformError FUNCTION_UNKNOWN, STORE_UNAVAILABLE */
-  async mustExist(functionIds: ReadonlySet<string>): Promise<void> {
+  /**
+   * The Pythons that functions need, `cpython-3.11` or '' for any, by id: of these, and of others.
+   * @throws PlatformError FUNCTION_UNKNOWN, STORE_UNAVAILABLE
+   */
+  async pythonsOf(functionIds: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
     const unsure = [...functionIds].filter((functionId) => !this.known.has(functionId));
-    if (unsure.length === 0) return;
-    const exist = await this.store.functionsExist(unsure);
+    if (unsure.length === 0) return this.known;
+    const pythons = await this.store.pythonsNeeded(unsure);
     unsure.forEach((functionId, index) => {
-      if (exist[index] !== true) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
-      this.remember(functionId);
+      const python = pythons[index];
+      if (python === undefined) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
+      this.remember(functionId, python);
     });
+    return this.known;
   }
 
-  remember(functionId: string): void {
+  remember(functionId: string, python: string): void {
     if (this.known.size >= MAX_REMEMBERED) {
-      // Sets keep the order of insertion: the first is the one remembered longest.
-      for (const oldest of this.known) {
+      // Maps keep the order of insertion: the first is the one remembered longest.
+      for (const oldest of this.known.keys()) {
         this.known.delete(oldest);
         break;
       }
     }
-    this.known.add(functionId);
+    this.known.set(functionId, python);
+  }
+
+  forget(functionId: string): void {
+    this.known.delete(functionId);
   }
 
   /** After the store was away it may have come back older, or empty. */

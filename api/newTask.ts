@@ -9,16 +9,23 @@ export interface TaskRequest {
   options: TaskOptions;
 }
 
+/** What is the same for all tasks of a request. */
+export interface TaskDefaults {
+  maxAttempts: number;
+  /** The Pythons that functions need, by function id. */
+  pythons: ReadonlyMap<string, string>;
+}
+
 /** @param taskId minted before anything is written, so that writing it can be repeated */
-export function newTask(taskId: string, request: TaskRequest, defaultMaxAttempts: number): NewTask {
+export function newTask(taskId: string, request: TaskRequest, defaults: TaskDefaults): NewTask {
   const { functionId, options } = request;
-  const requirement = requirementOf({ labels: options.labels ?? [], python: '' });
+  const requirement = requirementOf({ labels: options.labels ?? [], python: defaults.pythons.get(functionId) ?? '' });
   return {
     taskId,
     functionId,
     arguments: request.arguments,
     priority: options.priority ?? 'normal',
-    maxAttempts: options.max_attempts ?? defaultMaxAttempts,
+    maxAttempts: options.max_attempts ?? defaults.maxAttempts,
     timeoutMs: Math.ceil((options.timeout_s ?? 0) * 1000),
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
     ...(requirement !== '' && { requirement }),

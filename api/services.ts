@@ -10,6 +10,7 @@ import type { TaskRef } from '../bus/messages.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { ConnectedWorkers } from './connectedWorkers.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
 import type { KnownFunctions } from './knownFunctions.js';
@@ -50,6 +51,7 @@ export interface ApiDependencies {
 /** What the routes work with. */
 export interface ApiServices extends ApiDependencies {
   knownFunctions: KnownFunctions;
+  connectedWorkers: ConnectedWorkers;
   dependencies: DependencyResolver;
   submitter: Submitter;
   groups: Groups;

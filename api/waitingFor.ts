@@ -1,6 +1,7 @@
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { needsOf, pythonOf, satisfies } from '../bus/requirement.js';
+import { needsOf, satisfies } from '../bus/requirement.js';
 import type { DispatcherRecord, TaskRecord, WorkerRecord } from '../bus/taskStore.js';
+import { capabilitiesOf } from './connectedWorkers.js';
 import { isoTime } from './times.js';
 
 export const WaitingFor = Type.Object({
@@ -43,10 +44,7 @@ function waitsForTime({ state, dueAtMs = Date.now() }: TaskRecord): WaitingFor {
 
 function missingWorker({ requirement = '' }: TaskRecord, workers: readonly WorkerRecord[]): WaitingFor | undefined {
   const { labels, python } = needsOf(requirement);
-  const capable = workers.map((worker) => ({
-    labels: worker.labels,
-    python: pythonOf(worker.pythonImplementation, worker.pythonVersion),
-  }));
+  const capable = workers.map(capabilitiesOf);
   const connected = workers.length === 1 ? '1 worker is connected' : `${workers.length} workers are connected`;
   const labelled = capable.filter((worker) => satisfies(worker, { labels, python: '' }));
   if (labelled.length === 0) {

@@ -30,6 +30,11 @@ export const ERROR_CATALOGUE = {
     status: 409,
     remedy: 'Submit the function anew with its arguments: they are kept of failed and cancelled tasks alone.',
   },
+  NO_WORKER_WITH_PYTHON: {
+    status: 409,
+    remedy:
+      'Start a worker with that Python (`--python`), register the function with that of the workers, or make it self-contained (imports inside, no closure, no globals) and register it with its source: then any Python runs it.',
+  },
   REQUEST_TIMEOUT: { status: 408, remedy: 'Send the request faster, or in smaller parts.' },
   ANSWER_TOO_LARGE: { status: 413, remedy: 'Ask for fewer tasks in one request.' },
   TOO_MANY_WAITS: { status: 429, remedy: 'Wait for fewer tasks at once, or ask without waiting.' },

@@ -84,6 +84,7 @@ export interface TaskResult extends TaskRef {
 
 export interface FunctionBody {
   functionId: string;
+  /** Its pickle, with its origin before it where that is known, see `functionOrigin.ts`. */
   body: Buffer;
 }
 

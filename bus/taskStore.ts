@@ -1,3 +1,4 @@
+import type { FunctionOrigin, OriginSummary } from './functionOrigin.js';
 import type { Failure, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
@@ -12,8 +13,8 @@ import type { Offer } from './requirement.js';
 export interface TaskStore {
   registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }>;
   readFunction(functionId: string): Promise<FunctionRecord | undefined>;
-  /** Which of the functions exist. */
-  functionsExist(functionIds: string[]): Promise<boolean[]>;
+  /** Which Python a worker must have to load each, such as `cpython-3.11`; '' for any, undefined where there is no function. */
+  pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]>;
   /** Bodies of functions, undefined where there is none. */
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
 
@@ -98,6 +99,8 @@ export const isTerminal = (state: TaskState): state is TerminalState =>
 export interface FunctionRegistration {
   name: string;
   payload: Buffer;
+  /** Added to what is known when the same bytes were registered before. */
+  origin?: FunctionOrigin;
 }
 
 export interface FunctionRecord {
@@ -105,6 +108,7 @@ export interface FunctionRecord {
   name: string;
   payloadBytes: number;
   registeredAtMs: number;
+  origin?: OriginSummary;
 }
 
 export type SubmitVerdict = 'accepted' | 'existing' | 'refused';

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing and builds what has changed; says what it does and why, and nothing when there is nothing to do.
 # Safe to repeat, and to run from several terminals at once. PYTHON=... names the Python that runs functions.
+#   setup.sh         what the platform needs
+#   setup.sh pypy    a second Python as well, PyPy with dill, for workers started with --python .platform/pypy/python
+#   setup.sh test    that as well, but done without where it cannot be had: its specs are then skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .platform
@@ -157,8 +160,44 @@ python_of_system() {
   has_packages /usr/bin/python3 && record_python /usr/bin/python3
 }
 
+# A command of its own, which brings its dill along: nothing is installed into the PyPy of the system but PyPy itself.
+install_pypy() {
+  local dir=$PWD/.platform/pypy pypy dill
+  if [ -x "$dir/python" ]; then return; fi
+  if ! command -v pypy3 >/dev/null; then
+    if ! can_use_apt; then PYPY_MISSING='pypy3 is not installed, and there is no apt to install it'; return 1; fi
+    say 'installing pypy3 (apt, 100 MB), a second Python for workers'
+    if ! apt_install pypy3; then PYPY_MISSING='apt could not install pypy3'; return 1; fi
+  fi
+  pypy=$(command -v pypy3)
+  dill=$("${PYTHON:-$(cat "$PYTHON_RECORD")}" -c 'import dill, os; print(os.path.dirname(dill.__file__))')
+  rm -rf "$dir"
+  mkdir -p "$dir/packages"
+  # dill is plain Python: what one has, the other can use.
+  cp -R "$dill" "$dir/packages/dill"
+  rm -rf "$dir/packages/dill/__pycache__" "$dir/packages/dill/tests"
+  printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$dir/packages" "$pypy" >"$dir/python.new"
+  chmod 755 "$dir/python.new"
+  if ! has_dill "$dir/python.new"; then PYPY_MISSING="$pypy cannot import dill"; return 1; fi
+  mv "$dir/python.new" "$dir/python"
+  say "workers can run on $("$dir/python" -c 'import platform as p; print(p.python_implementation(), p.python_version())') with --python $dir/python"
+}
+
+# Every `make test` tries once: a machine without a network shall not wait for apt each time.
+install_pypy_if_possible() {
+  local tried=.platform/pypy-cannot-be-had
+  if [ -e "$tried" ]; then return; fi
+  if install_pypy; then return; fi
+  say "$PYPY_MISSING: specs of a second Python are skipped; \`make setup-pypy\` tries again"
+  touch "$tried"
+}
+
 check_node
 install_npm_packages
 install_servers
 choose_python
+case ${1:-} in
+  pypy) install_pypy || fail "$PYPY_MISSING" ;;
+  test) install_pypy_if_possible ;;
+esac
 node scripts/build.mjs

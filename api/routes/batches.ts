@@ -27,7 +27,7 @@ interface Submitted {
 }
 
 function submitRoute(app: Api, services: ApiServices): void {
-  const { knownFunctions, submitter, groups, idempotencyStore, config } = services;
+  const { knownFunctions, connectedWorkers, submitter, groups, idempotencyStore, config } = services;
   const body = { content: { [JSON_TYPE]: { schema: JsonTasks }, [MSGPACK_TYPE]: { schema: MsgpackTasks } } };
   app.post(
     '/tasks',
@@ -60,6 +60,7 @@ instead of base64.`,
             'FUNCTION_UNKNOWN',
             'TASK_UNKNOWN',
             'IDEMPOTENCY_MISMATCH',
+            'NO_WORKER_WITH_PYTHON',
             'TOO_MANY_REQUIREMENTS',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
@@ -72,10 +73,12 @@ instead of base64.`,
     async (request, reply) => {
       const body = request.body as TasksBody;
       const requests = tasksOf(body);
-      await knownFunctions.mustExist(new Set(requests.map(({ functionId }) => functionId)));
+      const pythons = await knownFunctions.pythonsOf(new Set(requests.map(({ functionId }) => functionId)));
       const { ids, once } = await idsFor(request, idempotencyStore);
       const groupId = body.group_id?.toLowerCase() ?? ids();
-      const tasks = requests.map((one) => newTask(ids(), one, config.maxAttempts));
+      const defaults = { maxAttempts: config.maxAttempts, pythons };
+      const tasks = requests.map((one) => newTask(ids(), one, defaults));
+      await connectedWorkers.mustFit(tasks);
       await mustExist(tasks, services.store);
       const taskIds = tasks.map(({ taskId }) => taskId);
       const addition = {

@@ -34,7 +34,7 @@ export function courseRoutes(app: Api, services: ApiServices): void {
 }
 
 function executeRoute(app: Api, services: ApiServices): void {
-  const { knownFunctions, submitter, settled, idempotencyStore, config } = services;
+  const { knownFunctions, connectedWorkers, submitter, settled, idempotencyStore, config } = services;
   app.post(
     '/execute_function',
     {
@@ -63,6 +63,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'FUNCTION_UNKNOWN',
             'TASK_UNKNOWN',
             'IDEMPOTENCY_MISMATCH',
+            'NO_WORKER_WITH_PYTHON',
             'TOO_MANY_REQUIREMENTS',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
@@ -76,9 +77,11 @@ function executeRoute(app: Api, services: ApiServices): void {
       const { body, query } = request;
       const functionId = body.function_id.toLowerCase();
       const args = pickleOf(() => 'payload', body.payload, dependsOnOthers(body));
-      await knownFunctions.mustExist(new Set([functionId]));
+      const pythons = await knownFunctions.pythonsOf(new Set([functionId]));
       const { ids, once } = await idsFor(request, idempotencyStore);
-      const task = newTask(ids(), { functionId, arguments: args, options: body }, config.maxAttempts);
+      const defaults = { maxAttempts: config.maxAttempts, pythons };
+      const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
+      await connectedWorkers.mustFit([task]);
       const { taskId } = task;
       await mustExist([task], services.store);
       const begin = (): Promise<void> => submitter.submit([task]);

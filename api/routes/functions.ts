@@ -1,6 +1,8 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
+import { pythonNeeded } from '../../bus/functionOrigin.js';
 import { refuseWhileDraining } from '../draining.js';
+import { originFields, originOf } from '../functionOriginFields.js';
 import { pickleOf } from '../pickleField.js';
 import { errorResponses, Payload, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
@@ -20,11 +22,12 @@ export function functionRoutes(app: Api, services: ApiServices): void {
         operationId: 'registerFunction',
         tags: ['course'],
         summary: 'Register a function',
-        description:
-          'Functions are immutable and known by their content: registering the same bytes again answers the same id.',
+        description: `Functions are immutable and known by their content: registering the same bytes again answers the same id.
+What is told of its Python and its source sends its tasks only to workers that can load it.`,
         body: Type.Object({
           name: Type.String({ description: 'Name for people, such as `double`', examples: ['double'] }),
           payload: Payload('Base64 of `dill.dumps(function)`'),
+          ...originFields,
         }),
         response: {
           200: Type.Object({ function_id: FunctionId }),
@@ -33,11 +36,15 @@ export function functionRoutes(app: Api, services: ApiServices): void {
       },
     },
     async ({ body }) => {
-      const { functionId } = await store.registerFunction({
+      const origin = originOf(body);
+      const { functionId, created } = await store.registerFunction({
         name: body.name,
         payload: pickleOf(() => 'payload', body.payload),
+        ...(origin && { origin }),
       });
-      knownFunctions.remember(functionId);
+      // Of a function that was there before something may be known, or just have been learnt.
+      if (created) knownFunctions.remember(functionId, pythonNeeded(origin));
+      else knownFunctions.forget(functionId);
       return { function_id: functionId };
     },
   );

@@ -6,6 +6,7 @@ import type { Api, ApiServices } from '../services.js';
 import type { TaskRecord } from '../../bus/taskStore.js';
 import { statusOf } from '../taskStatus.js';
 import { TaskStory, taskStory } from '../taskStory.js';
+import { isAlive } from '../connectedWorkers.js';
 import { waitingFor, type WaitingFor } from '../waitingFor.js';
 
 /** Most tasks of one request to cancel: one script of the store. */
@@ -109,9 +110,6 @@ function throwUnknown(taskId: string): never {
   throw new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
 }
 
-/** What has been silent for longer does not run any more, and has not been removed yet. */
-const ALIVE_MS = 10_000;
-
 async function whyItWaits(task: TaskRecord, { store, lists }: ApiServices): Promise<WaitingFor | null> {
   if (task.state !== 'queued') return waitingFor(task, { workers: [], dispatchers: [], ahead: undefined });
   const [workers, dispatchers, ahead] = await Promise.all([
@@ -119,6 +117,5 @@ async function whyItWaits(task: TaskRecord, { store, lists }: ApiServices): Prom
     store.readDispatchers(),
     lists.countAhead(task),
   ]);
-  const isAlive = ({ heartbeatAtMs }: { heartbeatAtMs: number }): boolean => heartbeatAtMs > Date.now() - ALIVE_MS;
   return waitingFor(task, { workers: workers.filter(isAlive), dispatchers: dispatchers.filter(isAlive), ahead });
 }

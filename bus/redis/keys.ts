@@ -16,7 +16,7 @@ import { createHash } from 'node:crypto';
  *     {q:N}:dependents:<task id>  set    ids of blocked tasks that wait for this one
  *     {q:N}:recent              stream   ids of accepted tasks, an entry per batch: what lists are made from, see `taskIndex.ts`
  *     {q:N}:failures            stream   ids and failure types of failed and cancelled tasks, an entry per batch
- *     function:<function id>    hash     content-addressed, outside the shards
+ *     function:<function id>    hash     content-addressed, outside the shards: name, payload, registered, and origin, source, python where they are told
  *     functions                 zset     ids of all functions, by registration time (ms)
  *     workers                   hash     worker name -> JSON of its last known state
  *     dispatchers               hash     dispatcher id -> JSON of its last known state

@@ -1,24 +1,41 @@
 import type { FunctionRecord, FunctionRegistration } from '../taskStore.js';
 import { RedisActorRecords } from './actorRecords.js';
-import { readFunctions } from './functionRecords.js';
+import { betterOrigin, type FunctionOrigin, functionBody } from '../functionOrigin.js';
+import { originFields, parsedOrigin, readFunctions } from './functionRecords.js';
 import { functionIdOf, functionKey, FUNCTIONS_KEY } from './keys.js';
 import { guarded } from './shards.js';
 
 /** The part of the store that keeps functions: content-addressed, outside the shards. */
 export class RedisFunctions extends RedisActorRecords {
-  async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
+  async registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
+    const { name, payload, origin } = registration;
     const functionId = functionIdOf(payload);
     const key = functionKey(functionId);
     return guarded(async () => {
       const registeredAtMs = Date.now();
-      const fields = ['name', name, 'payload', payload, 'registered', registeredAtMs];
+      const fields = [
+        'name',
+        name,
+        'payload',
+        payload,
+        'registered',
+        registeredAtMs,
+        ...(origin ? originFields(origin) : []),
+      ];
       // HSETNX on the payload alone would let a crash leave a function without a name; the whole hash is written twice at worst.
       const created = (await this.redis.exists(key)) === 0;
       if (created) await this.redis.hset(key, ...fields);
+      else if (origin) await this.addOrigin(key, origin);
       // A crash between the two leaves it out of the lists until it is registered again.
       await this.redis.zadd(FUNCTIONS_KEY, 'NX', registeredAtMs, functionId);
       return { functionId, created };
     });
+  }
+
+  private async addOrigin(key: string, told: FunctionOrigin): Promise<void> {
+    const known = await this.redis.hget(key, 'origin');
+    const better = betterOrigin(known === null ? undefined : parsedOrigin(known), told);
+    if (better) await this.redis.hset(key, ...originFields(better));
   }
 
   async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
@@ -26,22 +43,23 @@ export class RedisFunctions extends RedisActorRecords {
     return record;
   }
 
-  async functionsExist(functionIds: string[]): Promise<boolean[]> {
+  async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {
     return guarded(async () => {
-      const [only] = functionIds;
-      if (only !== undefined && functionIds.length === 1) return [(await this.redis.exists(functionKey(only))) === 1];
-      const pipeline = this.redis.pipeline(functionIds.map((id) => ['exists', functionKey(id)]));
-      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
-        if (error) throw error;
-        return count === 1;
-      });
+      const found = await Promise.all(functionIds.map((id) => this.redis.hmget(functionKey(id), 'name', 'python')));
+      return found.map(([name, python]) => (name == null ? undefined : (python ?? '')));
     });
   }
 
   async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
-    return guarded(async () => {
-      const bodies = await Promise.all(functionIds.map((id) => this.redis.hgetBuffer(functionKey(id), 'payload')));
-      return bodies.map((body) => body ?? undefined);
-    });
+    return guarded(() => Promise.all(functionIds.map((id) => this.loadFunction(functionKey(id)))));
+  }
+
+  private async loadFunction(key: string): Promise<Buffer | undefined> {
+    const [payload, origin, text] = await this.redis.hmgetBuffer(key, 'payload', 'origin', 'source');
+    if (!payload) return undefined;
+    if (!origin) return payload;
+    const { source, ...known } = parsedOrigin(String(origin));
+    const whole = source && text ? { source: { ...source, text: String(text) } } : {};
+    return functionBody(payload, { ...known, ...whole });
   }
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import mmap
 import os
 import resource
@@ -13,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from .runtime_channel import EXIT_WIRE_LOST, Channel, leave
+from .runtime_channel import EXIT_WIRE_LOST, Channel, duplicate_from, leave
 
 READ_FD: Final = 3
 WRITE_FD: Final = 4
@@ -132,7 +131,7 @@ def _move_high(fd: int) -> int:
 
 def keep_high(fd: int) -> int:
     """Duplicate a descriptor to where no function looks and no subprocess inherits it."""
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high_fd())
+    return duplicate_from(fd, high_fd())
 
 
 def open_page() -> memoryview:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import contextlib
+import fcntl
 import os
 import threading
 import time
@@ -113,6 +114,16 @@ class Channel:
         for fd in (self._read_fd, self._write_fd):
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def duplicate_from(fd: int, lowest: int) -> int:
+    """Duplicate a descriptor to the first free number from `lowest` on; subprocesses do not inherit it."""
+    # PyPy does not name it.
+    if hasattr(fcntl, "F_DUPFD_CLOEXEC"):
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+    duplicate = fcntl.fcntl(fd, fcntl.F_DUPFD, lowest)
+    os.set_inheritable(duplicate, False)
+    return duplicate
 
 
 def leave(code: int) -> NoReturn:

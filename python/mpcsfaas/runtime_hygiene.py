@@ -161,9 +161,8 @@ class Hygiene:
         """Tell whether a child process is still running; forgets those that have ended."""
         try:
             while True:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None:
+                ended, _ = os.waitpid(-1, os.WNOHANG)
+                if not ended:
                     return True
-                os.waitpid(ended.si_pid, os.WNOHANG)
         except ChildProcessError:
             return False

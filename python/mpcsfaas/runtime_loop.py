@@ -27,8 +27,10 @@ import dill
 
 from . import runtime_bootstrap as bootstrap
 from . import runtime_failures as failures
+from . import runtime_functions as functions
 from . import runtime_pickling as pickling
 from . import runtime_protocol as protocol
+from .runtime_bytecode import BytecodeMismatch
 from .runtime_channel import EXIT_WIRE_CORRUPT, FLUSH_BYTES, Channel, leave
 from .runtime_failures import PlatformError
 from .runtime_hygiene import THOROUGH_AFTER_S, Hygiene
@@ -79,7 +81,9 @@ class Runtime:
         # After the handler above, so that it counts as part of the process as it should be.
         self._hygiene = Hygiene()
         gc.collect()
-        gc.freeze()
+        # Other implementations have no such thing.
+        if sys.implementation.name == "cpython":
+            gc.freeze()
 
     def serve(self) -> NoReturn:
         """Run until the supervisor closes the wire or a task spoils the process."""
@@ -229,7 +233,9 @@ class Runtime:
         if function.call is not None:
             return
         try:
-            loaded = pickling.loads(function.body, function.main)
+            loaded = functions.load(function.body, function.main)
+        except PlatformError:
+            raise
         except BaseException as error:
             # The module may be there at the next try.
             importlib.invalidate_caches()
@@ -271,6 +277,7 @@ class Runtime:
             name = top.encode("utf-8", "replace")
             return name in function.body or name in body
 
+        error = functions.explained(error, function.body)
         meta, payload = failures.render(error, self._main, client_knows)
         return protocol.failed_payload(meta, payload)
 
@@ -295,6 +302,8 @@ def _load_arguments(data: bytes, main: ModuleType, inputs: dict[str, bytes] | No
             else pickling.Inputs(inputs, main).load_arguments(data)
         )
     except BaseException as error:
+        if isinstance(error, BytecodeMismatch):
+            raise functions.argument_mismatch(error) from error
         raise _not_loaded("the arguments", error) from error
     if (
         type(loaded) is tuple

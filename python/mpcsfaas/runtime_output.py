@@ -22,7 +22,7 @@ import time
 from time import time as _wall_clock
 from typing import Any, Final
 
-from .runtime_channel import EXIT_SPOILT, Channel, leave
+from .runtime_channel import EXIT_SPOILT, Channel, duplicate_from, leave
 from .runtime_protocol import CUT, ENTRY, OUTPUT, PAGE_DRAINED, STDERR, STDOUT, frame
 
 # The least time between two writes of a short task's lines, s.
@@ -315,7 +315,7 @@ def _anonymous_file(high_fd: int) -> int:
 
 
 def _raise_fd(fd: int, high_fd: int) -> int:
-    raised = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high_fd)
+    raised = duplicate_from(fd, high_fd)
     os.close(fd)
     return raised
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import dill
 
+from .runtime_bytecode import create_code
+
 # 5 exists since Python 3.8. Both sides may differ in version, so the number is fixed rather than "highest".
 PROTOCOL: Final = 5
 # The first half of a persistent id; the second is the id of a task.
@@ -23,6 +25,7 @@ REFERENCE: Final = "mpcsfaas.task"
 # Looking through larger pickles for what needs dill takes longer (0.9 ms per MiB) than dill's unpickler does.
 _SEARCHED_BYTES: Final = 64 * 1024
 
+_DILLS_CREATE_CODE: Final = dill._dill._create_code
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
@@ -103,14 +106,20 @@ class _PlainReferences(pickle.Unpickler):
         return self.inputs.value(pid)
 
 
-class _DillReferences(dill.Unpickler):  # type: ignore[misc]
+class _DillUnpickler(dill.Unpickler):  # type: ignore[misc]
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        return create_code if found is _DILLS_CREATE_CODE else found
+
+
+class _DillReferences(_DillUnpickler):
     inputs: Inputs
 
     def persistent_load(self, pid: Any) -> Any:
         return self.inputs.value(pid)
 
 
-def unpickler(data: bytes, main: ModuleType, kind: Callable[..., Any] = dill.Unpickler) -> Any:
+def unpickler(data: bytes, main: ModuleType, kind: Callable[..., Any] = _DillUnpickler) -> Any:
     """Return an unpickler of dill's whose `__main__` is the given module."""
     made = kind(io.BytesIO(data))
     made._main = main

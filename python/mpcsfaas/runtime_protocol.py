@@ -7,7 +7,7 @@ A frame is a little-endian header and a body. Descriptor 3 carries frames to the
     sequence number of the task in this process, rising from 1; for FUNCTION and FORGET the function's index
 
     pool -> runtime
-      FUNCTION   body: pickle of the function
+      FUNCTION   body: pickle of the function, perhaps with its origin before it: see runtime_functions.py
       TASK       body: u32 function index | pickle of (args, kwargs)
       FORGET     body: empty
       TASK_WITH_INPUTS  body: u32 function index | u32 number of values | for each: task id, 36 bytes, u32 length, pickle

@@ -14,11 +14,14 @@ import inspect
 import platform
 import textwrap
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Final
 
 import dill
 
 from .main_names import global_names
+
+# The API takes no longer ones.
+_LONGEST_SOURCE: Final = 256 * 1024
 
 
 def described(function: Any) -> dict[str, Any]:
@@ -37,7 +40,8 @@ def described(function: Any) -> dict[str, Any]:
 
 def _source(function: Any) -> str | None:
     try:
-        return textwrap.dedent(inspect.getsource(function))
+        source = textwrap.dedent(inspect.getsource(function))
+        return source if len(source) <= _LONGEST_SOURCE else None
     except (OSError, TypeError, SyntaxError, IndentationError):
         return None
 

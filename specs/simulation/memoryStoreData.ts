@@ -1,4 +1,4 @@
-import type { DispatcherRecord, WorkerRecord } from '../../bus/taskStore.js';
+import type { DispatcherRecord, FunctionRegistration, WorkerRecord } from '../../bus/taskStore.js';
 import type { StoredTask } from './storedTask.js';
 
 /** The lists of one priority, by requirement, '' for tasks without one; an empty list is absent. */
@@ -27,7 +27,7 @@ export interface ShardData {
 /** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
 export class MemoryStoreData {
   readonly shards: ShardData[];
-  readonly functions = new Map<string, { name: string; payload: Buffer; registeredAtMs: number }>();
+  readonly functions = new Map<string, FunctionRegistration & { registeredAtMs: number }>();
   readonly workers = new Map<string, WorkerRecord>();
   readonly dispatchers = new Map<string, DispatcherRecord>();
   private restarts = 0;

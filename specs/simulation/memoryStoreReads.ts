@@ -1,3 +1,4 @@
+import { betterOrigin, functionBody, pythonNeeded, summaryOf } from '../../bus/functionOrigin.js';
 import type { TaskRef } from '../../bus/messages.js';
 import { readRecord } from '../../bus/outputRecord.js';
 import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
@@ -22,11 +23,14 @@ export class MemoryStoreReads {
     protected readonly options: { nowMs: () => number },
   ) {}
 
-  async registerFunction({ name, payload }: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
-    const functionId = functionIdOf(payload);
-    const created = !this.data.functions.has(functionId);
-    if (created) this.data.functions.set(functionId, { name, payload, registeredAtMs: this.options.nowMs() });
-    return { functionId, created };
+  async registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
+    const functionId = functionIdOf(registration.payload);
+    const known = this.data.functions.get(functionId);
+    if (!known) this.data.functions.set(functionId, { ...registration, registeredAtMs: this.options.nowMs() });
+    else if (registration.origin) {
+      known.origin = betterOrigin(known.origin, registration.origin) ?? known.origin ?? registration.origin;
+    }
+    return { functionId, created: !known };
   }
 
   async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
@@ -37,16 +41,19 @@ export class MemoryStoreReads {
         name: found.name,
         payloadBytes: found.payload.length,
         registeredAtMs: found.registeredAtMs,
+        ...(found.origin && { origin: summaryOf(found.origin) }),
       }
     );
   }
 
-  async functionsExist(functionIds: string[]): Promise<boolean[]> {
-    return functionIds.map((functionId) => this.data.functions.has(functionId));
+  async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {
+    const found = functionIds.map((functionId) => this.data.functions.get(functionId));
+    return found.map((one) => one && pythonNeeded(one.origin));
   }
 
   async loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {
-    return functionIds.map((functionId) => this.data.functions.get(functionId)?.payload);
+    const found = functionIds.map((functionId) => this.data.functions.get(functionId));
+    return found.map((one) => one && functionBody(one.payload, one.origin));
   }
 
   async findClaims(nonces: string[]): Promise<TaskRef[]> {

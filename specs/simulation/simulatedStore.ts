@@ -126,8 +126,8 @@ export class SimulatedStore implements TaskStore {
     return this.call('readFunction', (store) => store.readFunction(functionId));
   }
 
-  functionsExist(functionIds: string[]): Promise<boolean[]> {
-    return this.call('functionsExist', (store) => store.functionsExist(functionIds));
+  pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {
+    return this.call('pythonsNeeded', (store) => store.pythonsNeeded(functionIds));
   }
 
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]> {

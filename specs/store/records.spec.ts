@@ -158,9 +158,43 @@ describe('functions in the store', () => {
     const bodies = await fixture.store.loadFunctions([other.functionId, 'unknown', first.functionId]);
     expect(bodies.map((body) => body?.length)).to.deep.equal([10, undefined, 5]);
     expect(bodies[2]!.equals(payload)).to.equal(true);
-    expect(await fixture.store.functionsExist([first.functionId, 'unknown'])).to.deep.equal([true, false]);
+    expect(await fixture.store.pythonsNeeded([first.functionId, 'unknown'])).to.deep.equal(['', undefined]);
     expect(await fixture.store.readFunction('unknown')).to.equal(undefined);
     expect(await fixture.redis.ttl(`function:${first.functionId}`)).to.equal(-1);
+  });
+
+  it('keep what was told of their origin, and learn more of it', async () => {
+    const payload = Buffer.from([0x80, 0x04, 0x4e, 0x2e]);
+    const { functionId } = await fixture.store.registerFunction({ name: 'f', payload });
+    expect((await fixture.store.readFunction(functionId))!).not.to.have.property('origin');
+    const python = { pythonImplementation: 'cpython', pythonVersion: '3.11.2', dillVersion: '0.3.6' };
+    const partial = { name: 'f', text: 'f = 1', isComplete: false };
+    await fixture.store.registerFunction({ name: 'f', payload, origin: { ...python, source: partial } });
+    expect((await fixture.store.readFunction(functionId))!.origin).to.deep.equal({
+      ...python,
+      source: { name: 'f', isComplete: false },
+    });
+    expect(await fixture.store.pythonsNeeded([functionId])).to.deep.equal(['cpython-3.11']);
+    const [incomplete] = await fixture.store.loadFunctions([functionId]);
+    expect(incomplete!.subarray(5).toString('latin1')).to.equal('{"python":"cpython 3.11.2"}\x80\x04N.');
+
+    const complete = { name: 'f', text: 'def f(): "é"', isComplete: true };
+    const other = { pythonImplementation: 'pypy', pythonVersion: '3.9.1', dillVersion: '', source: complete };
+    await fixture.store.registerFunction({ name: 'f', payload, origin: other });
+    await fixture.store.registerFunction({ name: 'f', payload, origin: { ...python, source: partial } });
+    await fixture.store.registerFunction({ name: 'f', payload });
+    expect((await fixture.store.readFunction(functionId))!.origin).to.deep.equal({
+      ...python,
+      source: { name: 'f', isComplete: true },
+    });
+    expect(await fixture.store.pythonsNeeded([functionId])).to.deep.equal(['']);
+    const [body] = await fixture.store.loadFunctions([functionId]);
+    expect(body!.readUInt32LE(1)).to.equal(body!.length - 5 - payload.length);
+    expect(JSON.parse(body!.subarray(5, -payload.length).toString())).to.deep.equal({
+      python: 'cpython 3.11.2',
+      name: 'f',
+      source: complete.text,
+    });
   });
 
   it('have one id however often and by whomever they are registered', async () => {
