@@ -7,6 +7,7 @@ import types
 import unittest
 
 import dill
+
 from mpcsfaas import runtime_bytecode as bytecode
 from mpcsfaas import runtime_functions as functions
 from mpcsfaas import runtime_pickling as pickling
