@@ -7,12 +7,15 @@ import { isoTime } from './times.js';
 export const WaitingFor = Type.Object({
   reason: Type.String({
     description:
-      'no_dispatcher, no_worker, no_worker_with_labels, no_worker_with_python, behind_others, delayed or retrying',
+      'no_dispatcher, no_worker, no_worker_with_labels, no_worker_with_python, behind_others, delayed, retrying or dependencies',
   }),
   text: Type.String({ description: 'In words' }),
   ahead: Type.Optional(Type.Integer({ description: 'Tasks before it in its queue' })),
   until: Type.Optional(Type.String({ description: 'When it may start' })),
   labels: Type.Optional(Type.Array(Type.String(), { description: 'That its worker must have' })),
+  tasks: Type.Optional(
+    Type.Array(Type.String(), { description: 'Ids of tasks that have to complete first, the first hundred' }),
+  ),
 });
 export type WaitingFor = Static<typeof WaitingFor>;
 
@@ -20,6 +23,8 @@ export type WaitingFor = Static<typeof WaitingFor>;
 export interface Surroundings {
   workers: readonly WorkerRecord[];
   dispatchers: readonly DispatcherRecord[];
+  /** Of a blocked task: ids of tasks it depends on that have not completed. */
+  uncompleted?: readonly string[];
   /** Tasks before it in its queue; undefined when it is not there, or too far back to be found. */
   ahead: number | undefined;
 }
@@ -27,12 +32,26 @@ export interface Surroundings {
 /** Why a task does not run yet; null when it runs, or has ended. */
 export function waitingFor(task: TaskRecord, around: Surroundings): WaitingFor | null {
   if (task.state === 'delayed' || task.state === 'retrying') return waitsForTime(task);
+  if (task.state === 'blocked') return waitsForTasks(around.uncompleted ?? []);
   if (task.state !== 'queued') return null;
   if (around.dispatchers.length === 0) {
     return { reason: 'no_dispatcher', text: 'waits for a dispatcher: none is running' };
   }
   if (around.workers.length === 0) return { reason: 'no_worker', text: 'waits for a worker: none is connected' };
   return missingWorker(task, around.workers) ?? behindOthers(around);
+}
+
+const MAX_NAMED_TASKS = 100;
+
+function waitsForTasks(taskIds: readonly string[]): WaitingFor {
+  const [first] = taskIds;
+  const others = taskIds.length === 2 ? '1 other' : `${taskIds.length - 1} others`;
+  const more = taskIds.length > 1 ? ` and ${others}` : '';
+  const text =
+    first === undefined
+      ? 'is about to start: the tasks it depends on have completed'
+      : `waits for task ${first}${more} to complete`;
+  return { reason: 'dependencies', text, tasks: taskIds.slice(0, MAX_NAMED_TASKS) };
 }
 
 function waitsForTime({ state, dueAtMs = Date.now() }: TaskRecord): WaitingFor {

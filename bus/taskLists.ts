@@ -56,6 +56,8 @@ export interface TaskCounts {
   running: number;
   /** Waiting for a time: delayed, or for the next try. */
   delayed: number;
+  /** Waiting for other tasks. */
+  blocked: number;
 }
 
 export interface Submission {

@@ -35,6 +35,7 @@ const Stats = Type.Object({
     queued: Type.Integer({ description: 'In the queues: cancelled ones count until their turn comes' }),
     running: Type.Integer({ description: 'Handed to workers' }),
     delayed: Type.Integer({ description: 'Waiting for a time: delayed, or for the next try' }),
+    blocked: Type.Integer({ description: 'Waiting for other tasks' }),
   }),
   queues: Type.Object({ high: Type.Integer(), normal: Type.Integer(), low: Type.Integer() }),
   slots: Type.Object({ total: Type.Integer(), busy: Type.Integer() }),
@@ -100,7 +101,7 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
         store.readDispatchers(),
       ]);
       const now = Date.now();
-      const { queued, running, delayed } = counts;
+      const { queued, running, delayed, blocked } = counts;
       const present = workers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
       const alive = dispatchers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
       const sum = (count: (one: DispatcherRecord) => number): number =>
@@ -108,7 +109,7 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
       return {
         at: isoTime(now),
         at_ms: now,
-        tasks: { queued: queued.high + queued.normal + queued.low, running, delayed },
+        tasks: { queued: queued.high + queued.normal + queued.low, running, delayed, blocked },
         queues: queued,
         slots: {
           total: present.reduce((total, { slots }) => total + slots, 0),

@@ -111,6 +111,12 @@ function throwUnknown(taskId: string): never {
 }
 
 async function whyItWaits(task: TaskRecord, { store, lists }: ApiServices): Promise<WaitingFor | null> {
+  if (task.state === 'blocked') {
+    const { dependsOn = [] } = task;
+    const states = await store.readStatuses(dependsOn);
+    const uncompleted = dependsOn.filter((_, index) => states[index] !== 'completed');
+    return waitingFor(task, { workers: [], dispatchers: [], ahead: undefined, uncompleted });
+  }
   if (task.state !== 'queued') return waitingFor(task, { workers: [], dispatchers: [], ahead: undefined });
   const [workers, dispatchers, ahead] = await Promise.all([
     store.readWorkers(),

@@ -53,6 +53,26 @@ describe('what a task waits for', () => {
     expect((await api.get('/stats')).body['queues']).to.deep.equal({ high: 0, normal: 1, low: 0 });
   });
 
+  it('is other tasks, named, that have to complete first; they are counted and listed', async () => {
+    const needed = [await api.submit(), await api.submit()];
+    const taskId = await api.submit({ depends_on: needed });
+    expect(await why(taskId)).to.deep.equal({
+      reason: 'dependencies',
+      text: `waits for task ${needed[0]!} and 1 other to complete`,
+      tasks: needed,
+    });
+    const claimed = await api.claim();
+    await api.settle(claimed[0]!);
+    expect(await why(taskId)).to.deep.equal({
+      reason: 'dependencies',
+      text: `waits for task ${needed[1]!} to complete`,
+      tasks: [needed[1]],
+    });
+    expect((await api.get('/stats')).body['tasks']).to.include({ queued: 0, blocked: 1 });
+    const { tasks } = (await api.get('/tasks?status=QUEUED')).body as { tasks: { task_id: string }[] };
+    expect(tasks.map(({ task_id }) => task_id)).to.deep.equal([taskId]);
+  });
+
   it('is its time, when it is delayed', async () => {
     const waiting = await why(await api.submit({ delay_s: 60 }));
     expect(waiting?.['reason']).to.equal('delayed');

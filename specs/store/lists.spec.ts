@@ -183,6 +183,7 @@ for (const shards of [1, 3]) {
         queued: { high: 1, normal: 1, low: 0 },
         running: 1,
         delayed: 1,
+        blocked: 0,
       });
     });
   });
