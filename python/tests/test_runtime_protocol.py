@@ -48,6 +48,15 @@ class GoldenFrames(unittest.TestCase):
                 self.assertEqual((token, kind, sequence), (self.token, golden["kind"], golden["sequence"]))
                 self.assertEqual(length, len(data) - protocol.HEADER.size)
 
+    def test_the_values_of_other_tasks_are_read_as_the_golden_ones(self):
+        golden = self.frames["taskWithInputs"]
+        body = bytes.fromhex(golden["hex"])[protocol.HEADER.size :]
+        task, inputs = protocol.split_inputs(body)
+        self.assertEqual(protocol.WORD.unpack_from(task), (golden["functionIndex"],))
+        self.assertEqual(task[protocol.WORD.size :].hex(), golden["arguments"])
+        expected = {one["taskId"]: one["payload"] for one in golden["inputs"]}
+        self.assertEqual({task_id: value.hex() for task_id, value in inputs.items()}, expected)
+
     def test_the_header_of_a_result_and_its_body_pack_as_one(self):
         self.assertEqual(protocol.ENDED_FRAME.size, protocol.HEADER.size + protocol.ENDED.size)
         self.assertEqual(struct.calcsize("<I"), protocol.WORD.size)

@@ -6,6 +6,7 @@ import {
   FrameDecoder,
   functionFrame,
   taskFrame,
+  taskWithInputsFrame,
   type RuntimeFrame,
 } from '../../workers/frames.js';
 import { sourceFile } from './support/pythonClient.js';
@@ -18,6 +19,7 @@ interface Golden {
   body?: string;
   functionIndex?: number;
   arguments?: string;
+  inputs?: { taskId: string; payload: string }[];
   decoded?: object;
 }
 const { token, frames } = JSON.parse(readFileSync(sourceFile('fixtures/frames.json'), 'utf8')) as {
@@ -41,6 +43,10 @@ describe('frames between the pool and a Python process', () => {
     const encoded: Record<string, (golden: Golden) => Buffer[]> = {
       function: ({ sequence, body }) => functionFrame(token, sequence, bytes(body)),
       task: (golden) => taskFrame(token, golden.sequence, golden.functionIndex ?? 0, bytes(golden.arguments)),
+      taskWithInputs: ({ sequence, functionIndex = 0, arguments: args, inputs = [] }) => {
+        const values = inputs.map(({ taskId, payload }) => ({ taskId, payload: bytes(payload) }));
+        return taskWithInputsFrame(token, sequence, functionIndex, bytes(args), values);
+      },
       forget: ({ sequence }) => forgetFrame(token, sequence),
     };
     for (const golden of frames.filter(({ to }) => to === 'runtime')) {
