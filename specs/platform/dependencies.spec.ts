@@ -7,7 +7,8 @@ const ADD = 'def f(a, b=1):\n    return a + b';
 const SUM = 'def f(*values):\n    return sum(values)';
 const FAIL = 'def f():\n    raise ValueError("no")';
 const CHAIN = 200;
-const FAN_IN = 500;
+/** As many as a task may have. */
+const FAN_IN = 1_000;
 
 for (const shards of [1, 3]) {
   describe(`Tasks that depend on others (${shards} shard(s))`, function () {
@@ -45,6 +46,18 @@ for (const shards of [1, 3]) {
       for (let link = 0; link < CHAIN; link++) id = await submitOn(ADD, [id]);
       expect((await client.result(id, 60_000)).repr).to.equal(String(CHAIN));
       expect(Date.now() - began).to.be.lessThan(30_000);
+    });
+
+    it('fail in words when their arguments refer to a task that they do not depend on', async () => {
+      const [named, unnamed] = await client.submit(ADD, [[1], [2]]);
+      const function_id = await client.register(SUM);
+      const payload = await python.pickleReferences([named!, unnamed!]);
+      const answer = await platform.call('POST', '/execute_function', { function_id, payload, depends_on: [named] });
+      const { task_id } = answer.body as { task_id: string };
+      const failed = await client.result(task_id, 20_000);
+      expect(failed).to.include({ status: 'FAILED', isException: true });
+      expect(failed.text).to.contain(unnamed!);
+      expect((await client.story(task_id)).failure).to.include({ type: 'DeserializationError' });
     });
 
     it(`take the values of ${FAN_IN} at once`, async () => {

@@ -39,6 +39,16 @@ describe('tasks that not every worker can run', () => {
     expect(claimed).to.include({ taskId: python, requirement: '@pypy-3.9' });
   });
 
+  it('are so too when they had to wait for other tasks first', async () => {
+    const [needed] = await fixture.claimed(newTask());
+    const [waiting] = await submit(1, { requirement: 'gpu', dependsOn: [needed!.taskId] });
+    await fixture.store.settle([settlement(needed!)]);
+    const end = { taskId: waiting!, dependency: needed!.taskId, state: 'completed' } as const;
+    expect(await fixture.store.resolveDependencies([end])).to.deep.equal([{ to: 'queued' }]);
+    expect(await claim(9, offer(9))).to.deep.equal([]);
+    expect(ids(await claim(9, offer(9, ['gpu'])))).to.deep.equal([waiting]);
+  });
+
   it('do not keep others waiting, and are counted among those that wait', async () => {
     await submit(3, { requirement: 'gpu', priority: 'high' });
     const plain = await submit(2);
