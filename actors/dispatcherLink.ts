@@ -47,6 +47,8 @@ export class DispatcherLink {
   private reported: boolean | undefined;
   private lastHeardAtMs = 0;
   private lastRun = 0;
+  /** Of the last hello over this connection. */
+  private saidLastRun = 0;
   private connections = 0;
   private stopTicking: () => void = () => undefined;
 
@@ -129,6 +131,7 @@ export class DispatcherLink {
   }
 
   private sayHello(): void {
+    this.saidLastRun = this.lastRun;
     this.send({ type: 'hello', ...this.deps.hello(), lastRun: this.lastRun, connection: this.connections });
   }
 
@@ -138,7 +141,8 @@ export class DispatcherLink {
     switch (message.type) {
       case 'welcome':
         this.learn(message.dispatchers);
-        this.isWelcomed = true;
+        // A late answer to an earlier hello does not know of orders that were lost since: what was said of them may be lost as well.
+        this.isWelcomed = message.lastRun >= this.saidLastRun;
         this.report(true);
         this.deps.onWelcome(message.rejected);
         break;

@@ -151,6 +151,7 @@ export class WorkerTable {
       heartbeatMs: this.options.heartbeatMs,
       rejected,
       dispatchers: this.deps.dispatchers(),
+      lastRun: hello.lastRun,
     });
     this.deps.onJoined();
   }

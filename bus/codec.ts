@@ -144,7 +144,7 @@ export const dispatcherCodec = codec<DispatcherMessage>(
     switch (message.type) {
       case 'welcome': {
         const { dispatcher, heartbeatMs, rejected, dispatchers } = message;
-        return ['welcome', dispatcher, heartbeatMs, rejected.map(refFields), dispatchers];
+        return ['welcome', dispatcher, heartbeatMs, rejected.map(refFields), dispatchers, message.lastRun];
       }
       case 'heartbeat':
         return ['heartbeat', message.dispatchers];
@@ -175,6 +175,7 @@ export const dispatcherCodec = codec<DispatcherMessage>(
           heartbeatMs: number(fields[2]),
           rejected: array(fields[3]).map(toRef),
           dispatchers: array(fields[4]).map(text),
+          lastRun: number(fields[5]),
         };
       case 'heartbeat':
         return { type: 'heartbeat', dispatchers: array(fields[1]).map(text) };

@@ -120,7 +120,7 @@ export function parseConfig(env: Environment): Config {
     mode: oneOf(env, 'MODE', MODES, 'push'),
     workers: integer(env, 'WORKERS', 1, 0, 1000),
     slots: integer(env, 'SLOTS', availableParallelism(), 1, 1024),
-    python: text(env, 'PYTHON', 'python3'),
+    python: program(text(env, 'PYTHON', 'python3')),
     workerLabels: labels(env, 'WORKER_LABELS'),
     pythonPath: text(env, 'PYTHONPATH', '')
       .split(delimiter)
@@ -196,6 +196,9 @@ function labels(env: Environment, variable: string): string[] {
   }
   return [...new Set(given)].sort();
 }
+
+/** A path is meant from here, wherever it is run from; a name is looked up. */
+const program = (value: string): string => (value.includes('/') ? resolve(value) : value);
 
 function url(env: Environment, variable: string, example: string, form: RegExp): string {
   const value = text(env, variable, example);

@@ -134,7 +134,15 @@ export type WorkerMessage =
 
 export type DispatcherMessage =
   /** Answer to `hello`. What is in `rejected` is no longer this worker's: stop it, forget it. */
-  | { type: 'welcome'; dispatcher: string; heartbeatMs: number; rejected: TaskRef[]; dispatchers: string[] }
+  | {
+      type: 'welcome';
+      dispatcher: string;
+      heartbeatMs: number;
+      rejected: TaskRef[];
+      dispatchers: string[];
+      /** `hello.lastRun` of the hello that this answers: one that says more than this has not been heard. */
+      lastRun: number;
+    }
   /**
    * The dispatcher does not know this connection, or has lost track of it: reconcile. Orders up to `sequence` were sent before this:
    * what has not arrived of them was lost. 0 where the connection is not known.

@@ -32,6 +32,11 @@ describe('The configuration', () => {
     expect(config.pythonPath).to.deep.equal(['/a', resolve('b')]);
   });
 
+  it('takes a path of an interpreter from here, and a name as it is', () => {
+    expect(parseConfig({ PYTHON: 'venv/bin/python' }).python).to.equal(resolve('venv/bin/python'));
+    expect(parseConfig({ PYTHON: 'pypy3' }).python).to.equal('pypy3');
+  });
+
   it('reads sizes in bytes, K, M and G', () => {
     const sizes = ['0', '134217728', '131072k', '128M', '2G'].map(
       (size) => parseConfig({ MAX_MEMORY: size }).maxMemoryBytes,

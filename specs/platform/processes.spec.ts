@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { eventually } from '../support/eventually.js';
 import { type SpecActor, type SpecPlatform, startPlatform } from '../support/platform.js';
 import { titleOf } from '../support/processTable.js';
 import { PythonClient } from '../support/python.js';
@@ -36,6 +37,12 @@ describe('The processes of a platform', () => {
     const client = new TaskClient(platform, python);
     taskId = await client.submitOne('def f(x):\n    return x', [1]);
     await client.result(taskId);
+    // Log lines are written a moment later, and a worker is shown idle when it has been so for a moment.
+    const logs = (actor: SpecActor, wanted: string) => transitionsIn(actor).some(({ event }) => event === wanted);
+    await eventually(
+      'all is logged',
+      () => logs(platform.api, 'task.submitted') && logs(platform.dispatcher, 'worker.idled'),
+    );
   });
   after(async () => {
     await platform.stop();

@@ -99,7 +99,13 @@ export const workerMessage = union<WorkerMessage>({
 });
 
 export const dispatcherMessage = union<DispatcherMessage>({
-  welcome: fc.record({ dispatcher: text, heartbeatMs: count, rejected: list(ref), dispatchers: list(text) }),
+  welcome: fc.record({
+    dispatcher: text,
+    heartbeatMs: count,
+    rejected: list(ref),
+    dispatchers: list(text),
+    lastRun: count,
+  }),
   sayHello: fc.record({ sequence: count }),
   heartbeat: fc.record({ dispatchers: list(text) }),
   run: fc.record({ sequence: count, functions: list(body), orders: list(order) }),
