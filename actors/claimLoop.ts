@@ -61,6 +61,7 @@ const CUT_SHORT_FROM_BYTES = 1024 * 1024;
  */
 export class ClaimLoop {
   private claiming = false;
+  private closed = false;
   private again = false;
   /** Tasks that were announced and not looked for yet. */
   private expected = 0;
@@ -88,6 +89,15 @@ export class ClaimLoop {
     this.again = true;
     this.expected = Math.max(this.expected, expected);
     if (!this.claiming) void this.run();
+  }
+
+  /** Claims no more; what a claim under way still brings is given back, until `isClaiming` is false. */
+  close(): void {
+    this.closed = true;
+  }
+
+  get isClaiming(): boolean {
+    return this.claiming;
   }
 
   /** Workers can be given more: worth a claim unless the last one found the queue empty, and nothing was heard since. */
@@ -122,7 +132,8 @@ export class ClaimLoop {
         this.expected = 0;
         const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
-        if (claimed.length > 0) await this.give(claimed, offers);
+        if (this.closed) this.deps.release(undefined, claimed);
+        else if (claimed.length > 0) await this.give(claimed, offers);
         const cutShort = (bytes > 0 && bytesOf(claimed) >= bytes) || bytesOf(claimed) >= CUT_SHORT_FROM_BYTES;
         this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
         if (claimed.length === limit || (bytes > 0 && bytesOf(claimed) >= bytes)) this.again = true;

@@ -196,9 +196,11 @@ export class Dispatcher {
     if (this.draining) return;
     this.draining = true;
     const { clock } = this.deps;
+    this.claims.close();
     this.table.takeAllBack();
     const deadline = clock.now() + graceMs;
-    while (this.table.inFlightCount() + this.settler.pending > 0 && clock.now() < deadline) {
+    const isBusy = () => this.claims.isClaiming || this.table.inFlightCount() + this.settler.pending > 0;
+    while (isBusy() && clock.now() < deadline) {
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 20));
     }
     this.settler.close();
