@@ -176,7 +176,8 @@ export class StorePair {
       queues: await Promise.all(keys.queues.map(read)),
       requirements,
       delayed: await this.redis.zrange(keys.delayed, '0', '-1'),
-      leases: await this.redis.zrange(keys.leases, '0', '-1'),
+      // Their order is that of times: a claim that meets a new requirement is two steps in Redis.
+      leases: (await this.redis.zrange(keys.leases, '0', '-1')).sort(),
       recent: (await this.indexed(keys.recent)).flatMap((ids) => ids.match(/.{36}/g)),
       failures: (await this.indexed(keys.failures)).flatMap((ids) => ids.split(' ')),
     };
@@ -201,7 +202,7 @@ const listsOf = ({ queues, requirements, delayed, leases, recent, failures }: Sh
   ),
   requirements: [...requirements.keys()].sort(),
   delayed: delayed.upTo(Infinity, Infinity),
-  leases: leases.upTo(Infinity, Infinity),
+  leases: leases.upTo(Infinity, Infinity).sort(),
   recent,
   failures: failures.map(([taskId, type]) => taskId + type),
 });
