@@ -1,11 +1,11 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
+import { orderBytes } from '../bus/orderBytes.js';
 import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Cancellations } from './cancellations.js';
-import { orderBytes } from '../bus/orderBytes.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
 import { LostClaims } from './lostClaims.js';
@@ -26,7 +26,7 @@ export interface ClaimLoopDeps {
   nonce: () => string;
   functions: FunctionCache;
   runTimes: RunTimes;
-  /** False while draining, or while too many results wait for Redis. */
+  /** False while too many results wait for Redis. */
   mayClaim: () => boolean;
   cancellations: Pick<Cancellations, 'without'>;
   followers: Pick<OutputFollowers, 'onGiven'>;
@@ -49,9 +49,6 @@ const MAX_CLAIM = 256;
 const TAKE_BACK_AFTER_MS = 20;
 /** News of tasks can be faster than Redis is in writing them: then another look so much later. */
 const LOOK_AGAIN_MS = 2;
-
-/** A claim with so many bytes of arguments may have ended because of them, not because the queue was empty. */
-const CUT_SHORT_FROM_BYTES = 1024 * 1024;
 
 /**
  * Brings tasks from the queue to the workers: claims as many as the workers have credit for, places them, sends them.
@@ -86,6 +83,7 @@ export class ClaimLoop {
 
   /** @param expected number of tasks that somebody has just announced */
   wake(expected = 0): void {
+    if (this.closed) return;
     this.again = true;
     this.expected = Math.max(this.expected, expected);
     if (!this.claiming) void this.run();
@@ -94,6 +92,7 @@ export class ClaimLoop {
   /** Claims no more; what a claim under way still brings is given back, until `isClaiming` is false. */
   close(): void {
     this.closed = true;
+    this.again = false;
   }
 
   get isClaiming(): boolean {
@@ -134,9 +133,10 @@ export class ClaimLoop {
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
         if (this.closed) this.deps.release(undefined, claimed);
         else if (claimed.length > 0) await this.give(claimed, offers);
-        const cutShort = (bytes > 0 && bytesOf(claimed) >= bytes) || bytesOf(claimed) >= CUT_SHORT_FROM_BYTES;
+        // It may have ended because of the arguments' bytes, not because the queue was empty.
+        const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
         this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
-        if (claimed.length === limit || (bytes > 0 && bytesOf(claimed) >= bytes)) this.again = true;
+        if (claimed.length === limit || cutShort) this.again = !this.closed;
         else {
           if (claimed.length < expected) this.lookAgain();
           this.scheduleRebalance();

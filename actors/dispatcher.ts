@@ -157,7 +157,7 @@ export class Dispatcher {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
       runTimes: this.runTimes,
-      mayClaim: () => !this.draining && !this.settler.isFull(),
+      mayClaim: () => !this.settler.isFull(),
       cancellations: this.cancellations,
       followers: this.followers,
       release: (worker, tasks) => {

@@ -1,4 +1,4 @@
-"""Our platform over HTTP, with the standard library alone: batches by POST /tasks, results from the group's stream."""
+"""Our platform over HTTP, with http.client and pickle alone: batches by POST /tasks, results from the group's stream."""
 
 import base64
 import http.client
@@ -7,10 +7,13 @@ import pickle
 import sys
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgpack_lite import pack_binary, pack_text, unpack
 from questions import Adapter, serve
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "python"))
+from mpcsfaas.packing import is_array, pack_with_binaries, unpack_results
 
 REQUEST_TASKS = 500
 REQUEST_BYTES = 8 * 1024 * 1024
@@ -25,18 +28,6 @@ MSGPACK_TYPE = {"content-type": "application/x-msgpack"}
 def pack_arguments(argument):
     """What dill would make of plain values, by the C pickler: about thirty times faster."""
     return pickle.dumps(((argument,), {}), 4)
-
-
-def tasks_body(function_id, group_id, payloads, final):
-    """The MessagePack body of POST /tasks, written by hand: this client is to need nothing but Python."""
-    fields = [
-        b"\x84",
-        pack_text("function_id") + pack_text(function_id),
-        pack_text("group_id") + pack_text(group_id),
-        pack_text("final") + (b"\xc3" if final else b"\xc2"),
-        pack_text("payloads") + b"\xdd" + len(payloads).to_bytes(4, "big"),
-    ]
-    return b"".join(fields) + b"".join(map(pack_binary, payloads))
 
 
 def batches(arguments):
@@ -110,10 +101,10 @@ class LargeResults(Results):
     def read_some(self, response):
         head = response.read(4)
         self.must_go_on(head)
-        frame, _ = unpack(memoryview(response.read(int.from_bytes(head, "little"))))
-        if isinstance(frame, list):
-            for index, _task_id, status, result, _failure in frame:
-                self.take(index, status, result)
+        frame = response.read(int.from_bytes(head, "little"))
+        if is_array(frame):
+            for result in unpack_results(frame):
+                self.take(result.place, result.status, result.payload)
 
 
 class Platform(Adapter):
@@ -130,7 +121,13 @@ class Platform(Adapter):
         reader = reads(self.address, group_id, len(arguments))
         reader.start()
         for payloads, final in batches(arguments):
-            self.request("POST", "/tasks", tasks_body(function_id, group_id, payloads, final), MSGPACK_TYPE)
+            fields = {"function_id": function_id, "group_id": group_id, "final": final}
+            self.request(
+                "POST",
+                "/tasks",
+                pack_with_binaries(fields, "payloads", payloads),
+                MSGPACK_TYPE,
+            )
         reader.join()
         if reader.error:
             raise reader.error

@@ -152,21 +152,6 @@ def _enum_parts(obj: Any) -> tuple[Any, ...]:
     return (obj.__bases__[-1], obj.__name__, members, extras)
 
 
-def _full_dumps(
-    value: object,
-    shipped: Mapping[str, object] = NO_NAMES,
-    kind: type[_FullPickler] = _FullPickler,
-    waits: bool = True,
-) -> tuple[bytes, list[str]]:
-    buffer = io.BytesIO()
-    pickler = kind(buffer, PROTOCOL)
-    pickler.shipped = shipped
-    pickler.references = {}
-    pickler.waits = waits
-    pickler.dump(value)
-    return buffer.getvalue(), list(pickler.references)
-
-
 def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], shipped: Mapping[str, object]) -> bytes:
     """Pickle a call's arguments; `shipped` are names that travel with the function.
 
@@ -180,11 +165,11 @@ def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], shipped: Ma
         else:
             return pickle.dumps((args, kwargs), PROTOCOL)
     try:
-        return _fast_dumps(_FastPickler, (args, kwargs), shipped)[0]
+        return _dumps(_FastPickler, (args, kwargs), shipped)[0]
     except (ReferencesFound, NameNeeded, MemoryError, RecursionError):
         raise
     except Exception:
-        return _full_dumps(_with_names((args, kwargs), shipped), shipped, _SeekingPickler)[0]
+        return _dumps(_SeekingPickler, _with_names((args, kwargs), shipped), shipped)[0]
 
 
 def dump_references(
@@ -195,11 +180,11 @@ def dump_references(
     Raises IdUnknown where one has none, unless it `waits` for it.
     """
     try:
-        return _fast_dumps(_ReferencePickler, (args, kwargs), shipped, waits)
+        return _dumps(_ReferencePickler, (args, kwargs), shipped, waits)
     except (MemoryError, RecursionError, IdUnknown):
         raise
     except Exception:
-        return _full_dumps(_with_names((args, kwargs), shipped), shipped, _FullPickler, waits)
+        return _dumps(_FullPickler, _with_names((args, kwargs), shipped), shipped, waits)
 
 
 def _with_names(pair: object, shipped: Mapping[str, object]) -> object:
@@ -209,8 +194,11 @@ def _with_names(pair: object, shipped: Mapping[str, object]) -> object:
     return _WithNames(names, pair) if names else pair
 
 
-def _fast_dumps(
-    kind: type[_FastPickler], value: object, shipped: Mapping[str, object], waits: bool = True
+def _dumps(
+    kind: type[_FastPickler] | type[_FullPickler],
+    value: object,
+    shipped: Mapping[str, object] = NO_NAMES,
+    waits: bool = True,
 ) -> tuple[bytes, list[str]]:
     buffer = io.BytesIO()
     pickler = kind(buffer, PROTOCOL)
@@ -243,7 +231,7 @@ def dump_function(function: Callable[..., Any], names: MainNames) -> bytes:
     """
     value = _WithNames(names.names, function) if names.names else function
     try:
-        return _full_dumps(value)[0]
+        return _dumps(_FullPickler, value)[0]
     except RecursionError:
         raise
     except Exception as error:
@@ -254,7 +242,7 @@ def _why_not(function: Any, names: MainNames, error: Exception) -> str:
     shown = getattr(function, "__name__", repr(function))
     for name, value in names.names.items():
         try:
-            _full_dumps(value)
+            _dumps(_FullPickler, value)
         except Exception as inner:
             return (
                 f"{shown} cannot be sent: it uses the global {name!r}, of type {type(value).__name__}, "
