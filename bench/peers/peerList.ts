@@ -21,7 +21,7 @@ export interface Peer {
 
 const script = (name: string): string => join(PYTHON_SCRIPTS, 'peers', name);
 const nothing = (): Promise<Installed> => Promise.resolve({ version: '' });
-const celeryPackage = () => installPython('celery', ['celery', 'redis']);
+const celeryPackage = () => installPython('celery', ['celery', 'redis', 'packaging']);
 const daskPackage = () => installPython('distributed', ['distributed']);
 const parslPackage = () => installPython('parsl', ['parsl']);
 
