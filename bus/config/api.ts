@@ -1,0 +1,22 @@
+import { DAY_MS, MAX_PICKLE_BYTES, MEBIBYTE, type Environment, integer, port, text } from './values.js';
+
+/** How the API is reached, and what it takes. */
+export interface ApiConfig {
+  /** `API_HOST`: address the API listens on. Default 127.0.0.1: the API runs code, so the network is opted into. */
+  readonly apiHost: string;
+  /** `API_PORT`: default 8000; 0 takes a free one. */
+  readonly apiPort: number;
+  /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
+  readonly maxBodyBytes: number;
+  /** `REQUEST_TIMEOUT_MS`: how long an HTTP request may take to arrive whole, headers and body. Default 60000. */
+  readonly requestTimeoutMs: number;
+}
+
+export function parseApi(env: Environment): ApiConfig {
+  return {
+    apiHost: text(env, 'API_HOST', '127.0.0.1'),
+    apiPort: port(env, 'API_PORT', 8000),
+    maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
+    requestTimeoutMs: integer(env, 'REQUEST_TIMEOUT_MS', 60_000, 100, DAY_MS),
+  };
+}
