@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup setup-pypy setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
+.PHONY: help setup setup-pypy setup-browser setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -23,6 +23,9 @@ setup: ## Install what is missing (npm packages, servers, a Python with dill) an
 
 setup-pypy: ## Install a second Python for workers as well: PyPy with dill, at .platform/pypy/python
 	scripts/setup.sh pypy
+
+setup-browser: ## Install a Chromium as well (apt), for the specs of the dashboard and its screenshots
+	scripts/setup.sh browser
 
 setup-test:
 	scripts/setup.sh test

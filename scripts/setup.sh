@@ -3,7 +3,8 @@
 # Safe to repeat, and to run from several terminals at once. PYTHON=... names the Python that runs functions.
 #   setup.sh         what the platform needs
 #   setup.sh pypy    a second Python as well, PyPy with dill, for workers started with --python .platform/pypy/python
-#   setup.sh test    that as well, but done without where it cannot be had: its specs are then skipped
+#   setup.sh browser a Chromium as well, which the specs of the dashboard drive
+#   setup.sh test    both as well, but done without where they cannot be had: their specs are then skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .platform
@@ -192,12 +193,40 @@ install_pypy_if_possible() {
   touch "$tried"
 }
 
+# Debian's, or whichever is on the path under one of the names that specs/browser/support/chromium.ts looks for.
+install_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome-stable google-chrome; do
+    if have_program "$name"; then return; fi
+  done
+  if can_use_apt; then
+    say 'installing chromium (apt, 300 MB and what it needs), the browser that the specs of the dashboard drive without showing it'
+    if ! apt_install chromium; then CHROMIUM_MISSING='apt could not install chromium'; return 1; fi
+  elif command -v brew >/dev/null; then
+    say 'installing chromium (brew), the browser that the specs of the dashboard drive without showing it'
+    if ! quietly brew install --cask chromium; then CHROMIUM_MISSING='brew could not install chromium'; return 1; fi
+  else
+    CHROMIUM_MISSING='there is no Chromium, and no apt or brew to install it'
+    return 1
+  fi
+  say "the specs of the dashboard run in $(chromium --version --no-sandbox 2>/dev/null || echo 'the Chromium that was installed')"
+}
+
+install_chromium_if_possible() {
+  local tried=.platform/chromium-cannot-be-had
+  if [ -e "$tried" ]; then return; fi
+  if install_chromium; then return; fi
+  say "$CHROMIUM_MISSING: specs in a browser are skipped; \`make setup-browser\` tries again"
+  touch "$tried"
+}
+
 check_node
 install_npm_packages
 install_servers
 choose_python
 case ${1:-} in
   pypy) install_pypy || fail "$PYPY_MISSING" ;;
-  test) install_pypy_if_possible ;;
+  browser) install_chromium || fail "$CHROMIUM_MISSING" ;;
+  test) install_pypy_if_possible; install_chromium_if_possible ;;
 esac
 node scripts/build.mjs
