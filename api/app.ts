@@ -3,6 +3,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
+import { guardRoutes } from './access.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
@@ -86,6 +87,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     reply.header('x-request-id', request.id);
     done();
   });
+  guardRoutes(app, dependencies.holderOf);
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', (request, reply, done) => {
       const { method, url, id } = request;

@@ -58,6 +58,7 @@ export function replyError(
   const body = describe(error, request.id);
   const { status } = ERROR_CATALOGUE[body.code];
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="mpcsfaas"');
   if (body.code === 'STORE_UNAVAILABLE') options.onStoreAway();
   // Fastify would hang up on a client that is still sending, which then mostly sees a reset instead of this answer. Kept, the
   // connection is read on and what comes is thrown away, for as long as a request may take.

@@ -10,6 +10,7 @@ import type { TaskRef } from '../bus/messages.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { KeyHolder } from './access.js';
 import type { ConnectedWorkers } from './connectedWorkers.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
@@ -36,6 +37,8 @@ export interface ApiDependencies {
   announceDrain: (kind: 'worker' | 'dispatcher', name: string) => void;
   transition: TransitionLog;
   log: Logger;
+  /** Whose a key is. None: no keys are asked for, everybody may do everything. */
+  holderOf?: KeyHolder;
   config: Pick<Config, 'maxBodyBytes' | 'maxAttempts'>;
   isReady: () => { redis: boolean; nats: boolean };
   /** True from the moment the process was told to stop: no new tasks are taken. */

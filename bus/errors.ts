@@ -16,6 +16,16 @@ export const ERROR_CATALOGUE = {
     status: 415,
     remedy: 'Send JSON with `content-type: application/json`, or MessagePack with `application/x-msgpack`.',
   },
+  UNAUTHENTICATED: {
+    status: 401,
+    remedy:
+      'Send a key as `Authorization: Bearer mpcs_...`; the Python client and `mpcsfaas` take it from MPCSFAAS_API_KEY. Who runs the platform makes one with `mpcsfaas key create`.',
+  },
+  FORBIDDEN: { status: 403, remedy: 'Use a key with that scope; `mpcsfaas key list` shows what each key may do.' },
+  QUOTA_EXCEEDED: {
+    status: 429,
+    remedy: 'Wait as long as `retry-after` says and send the request again, or ask who runs the platform for more.',
+  },
   FUNCTION_UNKNOWN: {
     status: 404,
     remedy: 'Register the function first; an id is returned by POST /register_function.',

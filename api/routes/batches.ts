@@ -32,6 +32,7 @@ function submitRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks',
     {
+      config: { scope: 'submit' },
       onRequest: refuseWhileDraining(services),
       // Ids need no escaping.
       serializerCompiler: () => (answer: Submitted | ErrorReply) =>
@@ -106,6 +107,7 @@ function resultsRoute(app: Api, { settled, groups, streams }: ApiServices): void
   app.post(
     '/results',
     {
+      config: { scope: 'read' },
       serializerCompiler: () => (answer: { results: TaskOutcome[] } | ErrorReply) =>
         'results' in answer ? `{"results":[${answer.results.map(resultJson).join(',')}]}` : JSON.stringify(answer),
       schema: {

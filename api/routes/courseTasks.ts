@@ -38,6 +38,7 @@ function executeRoute(app: Api, services: ApiServices): void {
   app.post(
     '/execute_function',
     {
+      config: { scope: 'submit' },
       onRequest: refuseWhileDraining(services),
       preValidation: queryValues({ numbers: ['wait'] }),
       serializerCompiler: outcomeOrJson,
@@ -105,6 +106,7 @@ function statusRoute(app: Api, { store }: ApiServices): void {
   app.get(
     '/status/:task_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getStatus',
         tags: ['course'],
@@ -129,6 +131,7 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
   app.get(
     '/result/:task_id',
     {
+      config: { scope: 'read' },
       preValidation: queryValues({ numbers: ['wait'] }),
       serializerCompiler: outcomeOrJson,
       schema: {

@@ -8,6 +8,8 @@ const DESCRIPTION = `Runs Python functions. Register one, execute it with argume
 Payloads are base64 (Python's \`codecs.encode(data, "base64")\`) of \`dill.dumps(...)\`; results load with \`dill.loads(...)\`.
 Every error answers \`{detail, code, remedy}\`. A task id means that the task is durable. A 503 means that nobody knows: ask again.`;
 
+const DOCS = '/docs';
+
 /** Before any route is added: collects their schemas, and serves the pages that show them, from files of this machine. */
 export async function documentation(app: Api, version: string): Promise<void> {
   await app.register(swagger, {
@@ -23,8 +25,12 @@ export async function documentation(app: Api, version: string): Promise<void> {
       ],
     },
   });
+  // Its routes declare nothing of themselves; the pages hold nothing that is secret.
+  app.addHook('onRoute', (route) => {
+    if (route.url === DOCS || route.url.startsWith(`${DOCS}/`)) route.config = { scope: 'public', ...route.config };
+  });
   await app.register(swaggerUi, {
-    routePrefix: '/docs',
+    routePrefix: DOCS,
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
     theme: { title: 'MPCSFaaS API' },
   });
@@ -36,6 +42,7 @@ export function documentationRoutes(app: Api, { version }: ApiServices): void {
   app.get(
     '/',
     {
+      config: { scope: 'public' },
       schema: {
         operationId: 'getRoot',
         tags: ['operations'],
@@ -54,7 +61,7 @@ export function documentationRoutes(app: Api, { version }: ApiServices): void {
 
   // Made once, as bytes: answers that a client does not read share them.
   let openapi: Buffer | undefined;
-  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+  app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, (_request, reply) => {
     openapi ??= Buffer.from(JSON.stringify(app.swagger()));
     return reply.type('application/json; charset=utf-8').send(openapi);
   });

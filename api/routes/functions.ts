@@ -17,6 +17,7 @@ export function functionRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/register_function',
     {
+      config: { scope: 'submit' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'registerFunction',
@@ -52,6 +53,7 @@ What is told of its Python and its source sends its tasks only to workers that c
   app.get(
     '/functions/:function_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getFunction',
         tags: ['functions'],

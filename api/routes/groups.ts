@@ -46,6 +46,7 @@ function createRoute(app: Api, services: ApiServices): void {
   app.post(
     '/groups',
     {
+      config: { scope: 'submit' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'createGroup',
@@ -69,6 +70,7 @@ function progressRoute(app: Api, { groups }: ApiServices): void {
   app.get(
     '/groups/:group_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getGroup',
         tags: ['groups'],
@@ -92,6 +94,7 @@ function closeRoute(app: Api, { groups }: ApiServices): void {
   app.post(
     '/groups/:group_id/close',
     {
+      config: { scope: 'submit' },
       schema: {
         operationId: 'closeGroup',
         tags: ['groups'],
@@ -119,6 +122,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
   app.post(
     '/groups/:group_id/cancel',
     {
+      config: { scope: 'submit' },
       schema: {
         operationId: 'cancelGroup',
         tags: ['groups'],
@@ -220,6 +224,7 @@ function resultsRoutes(app: Api, services: ApiServices): void {
   app.get(
     '/groups/:group_id/results',
     {
+      config: { scope: 'read' },
       exposeHeadRoute: false,
       preValidation: queryValues({ numbers: ['wait'], booleans: ['follow'] }),
       schema: {
@@ -250,6 +255,7 @@ function resultsRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/groups/:group_id/results',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'resumeResults',
         tags,

@@ -6,6 +6,7 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
   app.get(
     '/health/live',
     {
+      config: { scope: 'public' },
       schema: {
         operationId: 'isLive',
         tags: ['operations'],
@@ -33,6 +34,7 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
   app.get(
     '/health/ready',
     {
+      config: { scope: 'public' },
       schema: {
         operationId: 'isReady',
         tags: ['operations'],

@@ -56,6 +56,7 @@ export function listRoutes(app: Api, services: ApiServices): void {
   app.get(
     '/tasks',
     {
+      config: { scope: 'read' },
       preValidation: queryValues({ numbers: ['limit'] }),
       schema: {
         operationId: 'listTasks',
@@ -80,6 +81,7 @@ under a filter that few tasks match, pages may be empty and go on. Tasks that co
   app.get(
     '/functions',
     {
+      config: { scope: 'read' },
       preValidation: queryValues({ numbers: ['limit'] }),
       schema: {
         operationId: 'listFunctions',

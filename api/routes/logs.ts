@@ -51,6 +51,7 @@ export function logRoutes(app: Api, services: ApiServices): void {
   app.get(
     '/tasks/:task_id/logs',
     {
+      config: { scope: 'read' },
       preValidation: queryValues({ booleans: ['follow'] }),
       schema: {
         operationId: 'getTaskLogs',

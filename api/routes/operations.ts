@@ -59,6 +59,7 @@ function dispatchersRoute(app: Api, { store }: ApiServices): void {
   app.get(
     '/dispatchers',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'listDispatchers',
         tags: ['operations'],
@@ -87,6 +88,7 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
   app.get(
     '/stats',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'getStats',
         tags: ['operations'],
@@ -141,6 +143,7 @@ function drainRoutes(app: Api, { store, announceDrain, isReady }: ApiServices): 
   app.post(
     '/workers/:name/drain',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'drainWorker',
         tags: ['operations'],
@@ -166,6 +169,7 @@ function drainRoutes(app: Api, { store, announceDrain, isReady }: ApiServices): 
   app.post(
     '/dispatchers/:id/drain',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'drainDispatcher',
         tags: ['operations'],

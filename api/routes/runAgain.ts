@@ -20,6 +20,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/:task_id/run_again',
     {
+      config: { scope: 'operate' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'runTaskAgain',
@@ -59,6 +60,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/run_again',
     {
+      config: { scope: 'operate' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'runTasksAgain',

@@ -24,6 +24,7 @@ function storyRoute(app: Api, services: ApiServices): void {
   app.get(
     '/tasks/:task_id',
     {
+      config: { scope: 'read' },
       schema: {
         operationId: 'getTask',
         tags: ['tasks'],
@@ -44,6 +45,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/:task_id/cancel',
     {
+      config: { scope: 'submit' },
       schema: {
         operationId: 'cancelTask',
         tags: ['tasks'],
@@ -76,6 +78,7 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/cancel',
     {
+      config: { scope: 'submit' },
       schema: {
         operationId: 'cancelTasks',
         tags: ['tasks'],

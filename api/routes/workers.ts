@@ -28,6 +28,7 @@ export function workerRoutes(app: Api, { store }: ApiServices): void {
   app.get(
     '/workers',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'listWorkers',
         tags: ['operations'],
