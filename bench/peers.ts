@@ -164,10 +164,16 @@ function peerTable(own: OwnFigures): Table {
       `p50, p99: one call at a time, from Python; sleeps: efficiency of sleeps of 10 ms; 1 MiB/s: tasks with 1 MiB in and out`,
       'durable: with Redis as ours, append-only file, everysec; Celery and RQ acknowledge a task before it has run, ours after',
       `BullMQ runs JavaScript in the process that waits for the results: what its queue alone can do`,
-      `single submits over ${CONNECTIONS} connections, each waiting for its result: ours ${(own.figures['peers.singlesPerSecond'] ?? NaN).toFixed(0)}/s`,
+      ...singlesNote(own.figures['peers.singlesPerSecond']),
     ],
   };
 }
+
+/** Measured beside Celery alone, so not where Celery could not be installed. */
+const singlesNote = (perSecond: number | undefined): string[] =>
+  perSecond === undefined
+    ? []
+    : [`single submits over ${CONNECTIONS} connections, each waiting for its result: ours ${perSecond.toFixed(0)}/s`];
 
 function peerRow({ name, settings, durable }: Peer, figures: PeerFigures): Cell[] {
   const { rates, ownRates, cpuUs, p50Ms, p99Ms, efficiency, largeRate } = figures;
