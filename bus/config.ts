@@ -7,6 +7,7 @@ import { type WorkersConfig, parseWorkers } from './config/workers.js';
 import { type Environment } from './config/values.js';
 
 export { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel, type Mode, MODES } from './config/process.js';
+export { FSYNC_POLICIES, type FsyncPolicy } from './config/servers.js';
 export { ConfigError, type Environment } from './config/values.js';
 
 /** Everything that can be set from outside, parsed once at the start of a process; by concern in `config/`, each variable in its doc. */

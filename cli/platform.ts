@@ -180,6 +180,7 @@ function serverSpec(
       start({
         directory: join(options.config.dataDir, name),
         port: Number(new URL(url).port),
+        fsync: options.config.redisFsync,
         logFile,
         env: options.env,
         signal,

@@ -44,6 +44,7 @@ async function runServer(
     const server = await (name === 'redis' ? startRedis : startNats)({
       directory,
       port: Number(port),
+      fsync: config.redisFsync,
       env,
       signal: giveUp.signal,
     });

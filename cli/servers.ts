@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../actors/system.js';
-import type { Environment } from '../bus/config.js';
+import type { Environment, FsyncPolicy } from '../bus/config.js';
 import { PlatformError } from '../bus/errors.js';
 import { ChildProcess, findExecutable } from './childProcess.js';
 import { freePort, portIsFree } from './freePort.js';
@@ -26,6 +26,8 @@ export interface ServerOptions {
   /** Where its output goes; without it, to the terminal. */
   readonly logFile?: string;
   readonly env: Environment;
+  /** Of Redis: how often it syncs its append-only file to the disk. Default `everysec`. */
+  readonly fsync?: FsyncPolicy;
   /** Gives up starting. */
   readonly signal?: AbortSignal;
 }
@@ -48,7 +50,7 @@ interface Program {
   readonly executable: string;
   readonly variable: 'REDIS_URL' | 'NATS_URL';
   /** What follows the program's name on its command line. */
-  args(port: number, directory: string): string[];
+  args(port: number, options: ServerOptions): string[];
   /** What to say to it, if it waits for us to speak first. */
   readonly greeting: string;
   /** What it answers once it serves. */
@@ -71,9 +73,9 @@ const REDIS: Program = {
   variable: 'REDIS_URL',
   greeting: 'PING\r\n',
   answer: /^\+PONG/,
-  args: (port, directory) => [
+  args: (port, { directory, fsync = 'everysec' }) => [
     ...['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--daemonize', 'no'],
-    ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
+    ...['--appendonly', 'yes', '--appendfsync', fsync, '--save', ''],
     // Task hashes stay compact with arguments of some hundred bytes. The name is Redis 6's; 7 and later know it as
     // hash-max-listpack-value and take both.
     ...['--hash-max-ziplist-value', '512'],
@@ -88,7 +90,7 @@ const NATS: Program = {
   variable: 'NATS_URL',
   greeting: '',
   answer: /^INFO /,
-  args: (port, directory) => {
+  args: (port, { directory }) => {
     const file = join(directory, 'nats.conf');
     writeFileSync(file, `host: "127.0.0.1"\nport: ${port}\nmax_payload: ${NATS_MAX_PAYLOAD_BYTES}\n`);
     return ['-c', file];
@@ -133,7 +135,7 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
     const child = await ChildProcess.launch({
       name: program.name,
       command: executableOf(program, options.env),
-      args: program.args(port, options.directory),
+      args: program.args(port, options),
       env: options.env,
       killWithParent: true,
       ...(options.logFile === undefined ? {} : { logFile: options.logFile }),

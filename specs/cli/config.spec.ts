@@ -10,6 +10,7 @@ describe('The configuration', () => {
       apiHost: '127.0.0.1',
       apiPort: 8000,
       redisUrl: 'redis://127.0.0.1:6379',
+      redisFsync: 'everysec',
       natsUrl: 'nats://127.0.0.1:4222',
       dataDir: resolve('.platform'),
       mode: 'push',

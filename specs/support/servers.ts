@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FsyncPolicy } from '../../bus/config.js';
 import { startNats as startNatsServer, startRedis as startRedisServer, type Server } from '../../cli/servers.js';
 
 export { freePort } from '../../cli/freePort.js';
@@ -23,8 +24,8 @@ export interface SpecServer {
 }
 
 /** A redis-server with an append-only file, on a free port. */
-export function startRedis(): Promise<SpecServer> {
-  return startServer('redis', startRedisServer);
+export function startRedis(fsync: FsyncPolicy = 'everysec'): Promise<SpecServer> {
+  return startServer('redis', (options) => startRedisServer({ ...options, fsync }));
 }
 
 /** A nats-server on a free port. */

@@ -67,10 +67,13 @@ export type FixtureOptions = Partial<Omit<ApiDependencies, 'config'>> & {
   settledOptions?: Partial<SettledTasksOptions>;
 };
 
-/** The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. */
+/**
+ * The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. Specs kill this Redis, so it
+ * syncs always: under `everysec` it may hold back what it has answered while a sync is under way.
+ */
 export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture> {
   const { settledOptions, config, redis: sharedRedis, ...dependencies } = options;
-  const redis = sharedRedis ?? (await startRedis());
+  const redis = sharedRedis ?? (await startRedis('always'));
   const connection = connectRedis(redis.url, { lost: () => undefined, restored: () => undefined });
   if (connection.status !== 'ready') await new Promise((resolve) => connection.once('ready', resolve));
   const resultTtlSeconds = 600;

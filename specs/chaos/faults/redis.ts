@@ -1,6 +1,7 @@
 import { appendFileSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FSYNC_POLICIES, type FsyncPolicy } from '../../../bus/config.js';
 import { eventually } from '../../support/eventually.js';
 import type { Fault } from '../fault.js';
 import type { Scene } from '../scene.js';
@@ -15,9 +16,6 @@ const HALF_A_COMMAND = '*3\r\n$3\r\nSET\r\n$7\r\nunfin';
 const LOST_TAIL_BYTES = 3_000;
 /** Redis answers nothing while it loads; nobody is to blame for tasks that run on meanwhile and whose leases end. */
 const RESTART_MS = 10_000;
-
-const FSYNC_POLICIES = ['always', 'everysec', 'no'] as const;
-type FsyncPolicy = (typeof FSYNC_POLICIES)[number];
 
 async function configure(scene: Scene, setting: string, value: string): Promise<void> {
   await scene.redis((redis) => redis.config('SET', setting, value));
@@ -53,7 +51,7 @@ async function stopPastTheLease(scene: Scene): Promise<void> {
   await scene.platform.redis.kill('SIGCONT');
 }
 
-/** Redis dies while tasks are claimed, settled and submitted; what it wrote is in the kernel's hands, whatever the policy. */
+/** Redis dies while tasks are claimed, settled and submitted; what it wrote is in the kernel's hands. */
 function workFault(policy: FsyncPolicy, awayMs: number, when: string): Fault {
   return {
     name: `Redis SIGKILL at work, fsync ${policy}, back ${when}`,
