@@ -20,6 +20,7 @@ import { randomKiller } from './randomKiller.js';
  */
 
 const EXIT_VIOLATED = 1;
+const EXIT_INTERRUPTED = 130;
 const MAX_LUCK = 3;
 
 function option(name: string): string | undefined {
@@ -31,6 +32,9 @@ function option(name: string): string | undefined {
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+// By way of an exit, so that what is stopped at the moment is not left behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT_INTERRUPTED));
 
 const seed = Number(option('seed') ?? Math.floor(Math.random() * 1_000_000));
 const minutes = Number(option('minutes') ?? 1);

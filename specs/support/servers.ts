@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FsyncPolicy } from '../../bus/config.js';
 import { startNats as startNatsServer, startRedis as startRedisServer, type Server } from '../../cli/servers.js';
+import { noteSignal } from './frozen.js';
 
 export { freePort } from '../../cli/freePort.js';
 
@@ -64,9 +65,10 @@ const NOT_ENDING: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT', 'SIGUSR1', 
 
 /** Sends a signal and, unless it is one that leaves a process running, waits until it has ended. */
 export async function killAndWait(
-  target: { kill(signal: NodeJS.Signals): void; readonly exited: Promise<string> },
+  target: { readonly pid: number; kill(signal: NodeJS.Signals): void; readonly exited: Promise<string> },
   signal: NodeJS.Signals,
 ): Promise<void> {
+  noteSignal(target.pid, signal);
   target.kill(signal);
   if (!NOT_ENDING.includes(signal)) await target.exited;
 }

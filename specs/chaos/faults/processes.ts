@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/eventually.js';
+import { noteSignal } from '../../support/frozen.js';
 import { isAlive, runtimesOf } from '../../support/processTable.js';
 import type { Fault } from '../fault.js';
 import type { Scene } from '../scene.js';
@@ -24,8 +25,10 @@ async function signalRuntimes(scene: Scene, signals: readonly NodeJS.Signals[]):
 
 /** Stops a process, and lets it run again after a while. */
 async function freeze(pid: number, forMs: number): Promise<void> {
+  noteSignal(pid, 'SIGSTOP');
   process.kill(pid, 'SIGSTOP');
   await sleep(forMs);
+  noteSignal(pid, 'SIGCONT');
   if (isAlive(pid)) process.kill(pid, 'SIGCONT');
 }
 
