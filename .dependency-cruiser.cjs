@@ -33,6 +33,19 @@ module.exports = {
       to: { path: '^cli/' },
     },
     {
+      name: 'what-browsers-run-stands-alone',
+      comment: 'Modules of the page are sent to browsers; of the rest of the project they may know types alone.',
+      severity: 'error',
+      from: { path: '^api/dashboard/page/' },
+      to: { path: `^(${ROOMS.join('|')})/`, pathNot: '^api/dashboard/page/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'nobody-imports-what-browsers-run',
+      severity: 'error',
+      from: { pathNot: '^(api/dashboard/page|specs)/' },
+      to: { path: '^api/dashboard/page/' },
+    },
+    {
       name: 'nobody-imports-main',
       comment: 'Importing it would start it.',
       severity: 'error',
@@ -64,7 +77,7 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
-      extensions: ['.ts', '.js', '.json'],
+      extensions: ['.ts', '.tsx', '.js', '.json'],
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
     },

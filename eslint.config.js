@@ -20,7 +20,7 @@ export default defineConfig(
   globalIgnores(['dist/', 'coverage/', '.venv/', '.venv-dev/', '.platform/', 'python/']),
   eslint.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
 import { guardRoutes } from './access.js';
+import { dashboardRoutes } from './dashboard/routes.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
@@ -114,6 +115,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   operationRoutes(app, services);
   healthRoutes(app, services);
   documentationRoutes(app, services);
+  dashboardRoutes(app);
   await app.ready();
   return app;
 }

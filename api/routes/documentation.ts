@@ -38,7 +38,13 @@ export async function documentation(app: Api, version: string): Promise<void> {
 
 /** Where to begin, and the description of everything for programs. */
 export function documentationRoutes(app: Api, { version }: ApiServices): void {
-  const links = { documentation: '/docs', openapi: '/openapi.json', ready: '/health/ready', workers: '/workers' };
+  const links = {
+    dashboard: '/dashboard',
+    documentation: '/docs',
+    openapi: '/openapi.json',
+    ready: '/health/ready',
+    workers: '/workers',
+  };
   app.get(
     '/',
     {
