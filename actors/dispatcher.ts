@@ -17,7 +17,7 @@ import type { WorkerTimings } from './lifecycles/workerMachine.js';
 import { OutputFollowers } from './outputFollowers.js';
 import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
-import { Settler, unstarted, workerLost } from './settler.js';
+import { reported, Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
 import { WorkerTable } from './workerTable.js';
 
@@ -49,8 +49,6 @@ export interface DispatcherDeps {
   onDrainRequested?: () => void;
   onError: (error: unknown) => void;
 }
-
-const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
 
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
@@ -126,6 +124,7 @@ export class Dispatcher {
       roomAgain: () => this.claims.wake(),
       requeued: () => this.claims.wake(),
       awaited: (ends) => dependencies.ended(ends),
+      ended: (...end) => this.reports.count(...end),
       ...(deps.onRefused && { refused: deps.onRefused }),
     });
     this.reports = new DispatcherReports({ id: options.id, mode: options.mode }, this.table, this.settler, deps);
@@ -294,10 +293,10 @@ export class Dispatcher {
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
     const released: TaskRef[] = [];
     for (const result of results) {
+      const task = worker.remove(result);
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
       if (result.outcome === 'released') released.push(result);
-      else this.settler.push({ ...result, event: ENDS[result.outcome], worker: worker.name });
-      const task = worker.remove(result);
+      else this.settler.push(reported(result, result.outcome, worker.name, task?.functionId));
       if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
     }
     if (released.length > 0) this.release(worker, released);

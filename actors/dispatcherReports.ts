@@ -2,12 +2,13 @@ import type { Bus } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
 import type { DispatcherRecord, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { Clock } from './clock.js';
+import { FunctionTallies } from './functionTallies.js';
 import type { Settler } from './settler.js';
 import type { WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface DispatcherReportsDeps {
-  store: Pick<TaskStore, 'writeWorkers' | 'writeDispatcher' | 'forgetDispatchers'>;
+  store: Pick<TaskStore, 'writeWorkers' | 'writeDispatcher' | 'forgetDispatchers' | 'addFunctionRuns'>;
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   onError: (error: unknown) => void;
@@ -18,6 +19,7 @@ const RATE_SPAN_MS = 5_000;
 
 /** What a dispatcher says of itself and of its workers, once a heartbeat: to Redis for whoever asks, to the monitor by event. */
 export class DispatcherReports {
+  private readonly tallies = new FunctionTallies();
   private readonly startedAtMs: number;
   private readonly samples: { atMs: number; completed: number; failed: number }[];
 
@@ -33,11 +35,17 @@ export class DispatcherReports {
 
   beat(draining: boolean): void {
     const { store, onError } = this.deps;
+    void this.writeTallies();
     const workers = [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
     void store.writeDispatcher(this.record(workers, draining)).catch(onError);
     if (workers.length === 0) return;
     void store.writeWorkers(workers).catch(onError);
     this.tell(workers.filter(({ state }) => state !== 'suspect' && state !== 'joining'));
+  }
+
+  /** A task has ended as its attempt did. */
+  count(functionId: string, state: 'completed' | 'failed', runTimeUs: number): void {
+    this.tallies.count(functionId, state, runTimeUs);
   }
 
   /** A worker has said goodbye. */
@@ -52,8 +60,14 @@ export class DispatcherReports {
   }
 
   /** It is no dispatcher any more. */
-  forget(): Promise<void> {
-    return this.deps.store.forgetDispatchers([this.options.id]).catch(this.deps.onError);
+  async forget(): Promise<void> {
+    await this.writeTallies();
+    await this.deps.store.forgetDispatchers([this.options.id]).catch(this.deps.onError);
+  }
+
+  private async writeTallies(): Promise<void> {
+    const counted = this.tallies.take();
+    if (counted.size > 0) await this.deps.store.addFunctionRuns(counted).catch(this.deps.onError);
   }
 
   private record(workers: WorkerRecord[], draining: boolean): DispatcherRecord {

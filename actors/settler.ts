@@ -1,7 +1,7 @@
 import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
 import { emptyResult } from '../bus/emptyResult.js';
 import type { EndedTask } from '../bus/dependencyResolver.js';
-import type { Failure, TaskRef } from '../bus/messages.js';
+import type { Failure, TaskRef, TaskResult } from '../bus/messages.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
 import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type TaskStore } from '../bus/taskStore.js';
@@ -32,6 +32,8 @@ export interface SettlerDeps {
   roomAgain: () => void;
   /** Tasks went back into the queue. */
   requeued: () => void;
+  /** Tasks have ended as their attempts did. */
+  ended?: (functionId: string, state: 'completed' | 'failed', runTimeUs: number) => void;
   /** Results of attempts that had been decided before. */
   refused?: (counts: { stale: number; duplicate: number }) => void;
   onError: (error: unknown) => void;
@@ -141,7 +143,11 @@ export class Settler {
       }
       this.log(settlement, verdict);
       if (isTerminal(verdict)) {
-        if (verdict !== 'cancelled') this.stats[verdict]++;
+        if (verdict !== 'cancelled') {
+          this.stats[verdict]++;
+          const { functionId, runTimeUs } = settlement;
+          if (functionId !== undefined) this.deps.ended?.(functionId, verdict, runTimeUs);
+        }
         settled.push(settledTask(settlement, verdict));
       } else {
         this.stats.requeued++;
@@ -192,6 +198,18 @@ function settledTask(
   // An interrupted task that failed for good has its failure completed by Redis (how each attempt ended): read from there.
   const complete = small && (failure === undefined || payload.length > 0);
   return complete ? { taskId, state, payload, ...(failure && { failure }) } : { taskId, state };
+}
+
+const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
+
+/** The settlement of what a worker has reported; of which function, where the attempt is known here. */
+export function reported(
+  result: TaskResult,
+  outcome: keyof typeof ENDS,
+  worker: string,
+  functionId: string | undefined,
+): Settlement {
+  return { ...result, event: ENDS[outcome], worker, functionId };
 }
 
 /** The failure of an attempt whose worker is gone. */

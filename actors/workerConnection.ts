@@ -31,6 +31,8 @@ export interface InFlight extends TaskRef {
 
 /** An order that a worker has not confirmed for so long was lost on the way. */
 const ORDER_LOST_MS = 3_000;
+/** Functions that a worker's record names, of all it has. */
+const MAX_WARM_TOLD = 20;
 /** What it is to stop may be on its way for so many heartbeats. */
 const MAX_BEATS_WITH_MORE = 2;
 
@@ -216,6 +218,7 @@ export class WorkerConnection implements Candidate {
       joinedAtMs: this.joinedAtMs,
       heartbeatAtMs: this.clock.wallMs() - Math.round(this.clock.now() - this.lastHeardAtMs),
       functions: this.functions.size,
+      warm: [...this.functions].slice(-MAX_WARM_TOLD),
     };
   }
 

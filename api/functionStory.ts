@@ -1,5 +1,6 @@
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { pythonNeeded } from '../bus/functionOrigin.js';
+import { type FunctionRuns, summaryOfRuns } from '../bus/functionRuns.js';
 import type { FunctionRecord } from '../bus/taskStore.js';
 import { Nullable, Uuid } from './schemas.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from './times.js';
@@ -17,11 +18,27 @@ export const FunctionStory = Type.Object({
   needs_python: Nullable(
     Type.String({ description: 'Only workers with it get its tasks, such as `cpython-3.11`; null: any' }),
   ),
+  runs: Type.Object(
+    {
+      completed: Type.Integer({ description: 'Tasks that have completed' }),
+      failed: Type.Integer({
+        description: 'Tasks that have failed in a worker, an exception of the function included',
+      }),
+      mean_us: Nullable(
+        Type.Integer({ description: 'Mean run time of completed ones, microseconds; null without any' }),
+      ),
+      p50_us: Nullable(Type.Integer({ description: 'Half of them took less, within 9 %' })),
+      p95_us: Nullable(Type.Integer({ description: '95 of 100 took less, within 9 %' })),
+      p99_us: Nullable(Type.Integer({ description: '99 of 100 took less, within 9 %' })),
+    },
+    { description: 'Of all times, as dispatchers counted them; a second late at most' },
+  ),
   registered_at: isoTimeSchema('When it was registered'),
   registered_at_ms: msTimeSchema('When it was registered'),
 });
 
-export function functionStory(record: FunctionRecord): Static<typeof FunctionStory> {
+export function functionStory(record: FunctionRecord, runs: FunctionRuns): Static<typeof FunctionStory> {
+  const times = summaryOfRuns(runs);
   const { origin } = record;
   const python = origin ? `${origin.pythonImplementation} ${origin.pythonVersion}`.trim() : '';
   return {
@@ -32,6 +49,14 @@ export function functionStory(record: FunctionRecord): Static<typeof FunctionSto
     dill_version: orNull(origin?.dillVersion),
     source_is_complete: origin?.source?.isComplete ?? false,
     needs_python: orNull(pythonNeeded(origin)),
+    runs: {
+      completed: runs.completed,
+      failed: runs.failed,
+      mean_us: times?.meanUs ?? null,
+      p50_us: times?.p50Us ?? null,
+      p95_us: times?.p95Us ?? null,
+      p99_us: times?.p99Us ?? null,
+    },
     registered_at: isoTime(record.registeredAtMs),
     registered_at_ms: record.registeredAtMs,
   };

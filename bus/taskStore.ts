@@ -1,4 +1,5 @@
 import type { FunctionOrigin, OriginSummary } from './functionOrigin.js';
+import type { FunctionRuns } from './functionRuns.js';
 import type { Failure, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
@@ -17,6 +18,10 @@ export interface TaskStore {
   pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]>;
   /** Bodies of functions, undefined where there is none. */
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
+  /** Adds to what is counted of functions. A repeat counts twice: what failed is better left away. */
+  addFunctionRuns(counted: ReadonlyMap<string, FunctionRuns>): Promise<void>;
+  /** What is counted of each, zeros of unknown ones. */
+  readFunctionRuns(functionIds: readonly string[]): Promise<FunctionRuns[]>;
 
   /**
    * new -> queued | delayed | blocked. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
@@ -188,6 +193,8 @@ export interface Settlement extends TaskRef {
   /** For `task.interrupted` by a dispatcher's own verdict that the worker is lost: stale when another one has adopted the attempt. */
   lostBy?: string;
   worker: string;
+  /** For what is counted by function; absent where it is not known, or the attempt did not run. */
+  functionId?: string | undefined;
   startedAtMs: number;
   runTimeUs: number;
   peakMemoryKib: number;
@@ -282,6 +289,8 @@ export interface WorkerRecord {
   heartbeatAtMs: number;
   /** Functions whose bodies the worker has. */
   functions: number;
+  /** Ids of some of them, those that it got last. */
+  warm: string[];
 }
 
 export interface DispatcherRecord {

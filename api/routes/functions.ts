@@ -67,9 +67,12 @@ What is told of its Python and its source sends its tasks only to workers that c
     },
     async ({ params }) => {
       const functionId = params.function_id.toLowerCase();
-      const record = await store.readFunction(functionId);
-      if (!record) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
-      return functionStory(record);
+      const [record, [runs]] = await Promise.all([
+        store.readFunction(functionId),
+        store.readFunctionRuns([functionId]),
+      ]);
+      if (!record || !runs) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
+      return functionStory(record, runs);
     },
   );
 }

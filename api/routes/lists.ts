@@ -1,5 +1,6 @@
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { FAILURE_TYPES } from '../../bus/messages.js';
+import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { TaskQuery } from '../../bus/taskLists.js';
 import { TASK_STATES } from '../../bus/taskStore.js';
 import { FunctionNames } from '../functionNames.js';
@@ -96,7 +97,9 @@ under a filter that few tasks match, pages may be empty and go on. Tasks that co
     },
     async ({ query }) => {
       const { items, cursor } = await lists.listFunctions(query.limit ?? DEFAULT_PAGE, query.cursor);
-      return { functions: items.map(functionStory), cursor: cursor ?? null };
+      const runs = await store.readFunctionRuns(items.map(({ functionId }) => functionId));
+      const stories = items.map((record, index) => functionStory(record, runs[index] as FunctionRuns));
+      return { functions: stories, cursor: cursor ?? null };
     },
   );
 }

@@ -1,6 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox';
-import { errorResponses } from '../schemas.js';
+import { errorResponses, Nullable } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
+import { FunctionNames } from '../functionNames.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
 
 const Worker = Type.Object({
@@ -12,6 +13,13 @@ const Worker = Type.Object({
   running: Type.Integer(),
   queued: Type.Integer({ description: 'Tasks it holds and has not started' }),
   functions: Type.Integer({ description: 'Functions it holds warm' }),
+  warm_functions: Type.Array(
+    Type.Object({
+      function_id: Type.String(),
+      name: Nullable(Type.String({ description: 'null when it is not known' })),
+    }),
+    { description: 'Some of those, which it got last first' },
+  ),
   labels: Type.Array(Type.String(), { description: 'Tasks that ask for some of them come here' }),
   pid: Type.Integer(),
   python_version: Type.String(),
@@ -25,6 +33,7 @@ const Worker = Type.Object({
 
 /** The workers, as their dispatchers last reported them. */
 export function workerRoutes(app: Api, { store }: ApiServices): void {
+  const names = new FunctionNames(store);
   app.get(
     '/workers',
     {
@@ -38,11 +47,13 @@ export function workerRoutes(app: Api, { store }: ApiServices): void {
     },
     async () => {
       const workers = await store.readWorkers();
+      const nameOf = await names.of(workers.flatMap(({ warm }) => warm));
       workers.sort((a, b) => a.name.localeCompare(b.name));
       return {
         workers: workers.map(
-          ({ pythonVersion, pythonImplementation, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
+          ({ warm, pythonVersion, pythonImplementation, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
             ...worker,
+            warm_functions: warm.toReversed().map((id) => ({ function_id: id, name: nameOf.get(id) ?? null })),
             python_version: pythonVersion,
             python_implementation: pythonImplementation,
             dill_version: dillVersion,

@@ -3,7 +3,7 @@ import type { DispatcherRecord, WorkerRecord } from '../taskStore.js';
 import { DISPATCHERS_KEY, WORKERS_KEY } from './keys.js';
 import { guarded } from './shards.js';
 
-const NOTHING_SAID = { labels: [], pythonImplementation: '' };
+const NOTHING_SAID = { labels: [], warm: [], pythonImplementation: '' };
 
 /** The part of the store that has what actors last said of themselves: hashes of name -> JSON. */
 export class RedisActorRecords {
@@ -19,7 +19,7 @@ export class RedisActorRecords {
 
   async readWorkers(): Promise<WorkerRecord[]> {
     const workers = await this.read<WorkerRecord>(WORKERS_KEY);
-    // What an earlier version has written has neither.
+    // What an earlier version has written has none of these.
     return workers.map((worker) => ({ ...NOTHING_SAID, ...worker }));
   }
 

@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
  *     {q:N}:recent              stream   ids of accepted tasks, an entry per batch: what lists are made from, see `taskIndex.ts`
  *     {q:N}:failures            stream   ids and failure types of failed and cancelled tasks, an entry per batch
  *     function:<function id>    hash     content-addressed, outside the shards: name, payload, registered, and origin, source, python where they are told
+ *     runs:<function id>        hash     how many of its tasks completed and failed, their run times (us) together, and by bucket, see `functionRuns.ts`
  *     functions                 zset     ids of all functions, by registration time (ms)
  *     workers                   hash     worker name -> JSON of its last known state
  *     dispatchers               hash     dispatcher id -> JSON of its last known state
@@ -67,6 +68,7 @@ export function shardOf(taskId: string, shardCount: number): number {
 }
 
 export const functionKey = (functionId: string): string => `function:${functionId}`;
+export const functionRunsKey = (functionId: string): string => `runs:${functionId}`;
 export const FUNCTIONS_KEY = 'functions';
 export const WORKERS_KEY = 'workers';
 export const DISPATCHERS_KEY = 'dispatchers';

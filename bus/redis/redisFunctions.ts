@@ -1,6 +1,8 @@
 import type { FunctionRecord, FunctionRegistration } from '../taskStore.js';
 import { RedisActorRecords } from './actorRecords.js';
 import { betterOrigin, type FunctionOrigin, functionBody } from '../functionOrigin.js';
+import type { FunctionRuns } from '../functionRuns.js';
+import { addFunctionRuns, readFunctionRuns } from './functionRunRecords.js';
 import { originFields, parsedOrigin, readFunctions } from './functionRecords.js';
 import { functionIdOf, functionKey, FUNCTIONS_KEY } from './keys.js';
 import { guarded } from './shards.js';
@@ -41,6 +43,14 @@ export class RedisFunctions extends RedisActorRecords {
   async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
     const [record] = await guarded(() => readFunctions(this.redis, [functionId]));
     return record;
+  }
+
+  async addFunctionRuns(counted: ReadonlyMap<string, FunctionRuns>): Promise<void> {
+    if (counted.size > 0) await guarded(() => addFunctionRuns(this.redis, counted));
+  }
+
+  readFunctionRuns(functionIds: readonly string[]): Promise<FunctionRuns[]> {
+    return guarded(() => readFunctionRuns(this.redis, functionIds));
   }
 
   async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {

@@ -36,6 +36,20 @@ describe('a dispatcher and its workers', () => {
     await until(() => workers.every(({ supervisor }) => supervisor.holding === 0));
   });
 
+  it('count by function what has ended, and name what a worker has warm', async () => {
+    house().startDispatcher();
+    await house().startWorker({ name: 'w1' });
+    await house().become('completed', await house().submit('echo', 20));
+    await house().become('failed', await house().submit('raise', 3));
+    const { store } = house().fixture;
+    const worker = async () => (await store.readWorkers()).find(({ name }) => name === 'w1');
+    await until(async () => (await worker())?.warm.length === 2);
+    const [echo, raise] = (await worker())!.warm as [string, string];
+    await until(async () => (await store.readFunctionRuns([echo]))[0]?.completed === 20);
+    await until(async () => (await store.readFunctionRuns([raise]))[0]?.failed === 3);
+    expect((await worker())!.functions).to.equal(2);
+  });
+
   it('start at once on a nudge, and without one at the next poll', async () => {
     house().startDispatcher();
     await house().startWorker();

@@ -8,7 +8,18 @@ const RAISED = {
 } as const;
 
 const worker = (name: string, heartbeatAtMs = Date.now()): WorkerRecord => ({
-  ...{ name, state: 'busy', dispatcher: 'd', mode: 'push', slots: 4, running: 3, queued: 1, pid: 1, functions: 1 },
+  ...{
+    name,
+    state: 'busy',
+    dispatcher: 'd',
+    mode: 'push',
+    slots: 4,
+    running: 3,
+    queued: 1,
+    pid: 1,
+    functions: 1,
+    warm: [],
+  },
   ...{
     pythonVersion: '3.11.2',
     pythonImplementation: 'cpython',

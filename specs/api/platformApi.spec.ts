@@ -234,6 +234,7 @@ describe('the platform API', () => {
       joinedAtMs: 1000,
       heartbeatAtMs: 2000,
       functions: 3,
+      warm: ['older', 'newer'],
     };
     await api.store.writeWorkers([
       { name: 'b', ...worker, ...more },
@@ -254,6 +255,10 @@ describe('the platform API', () => {
       heartbeat_at: '1970-01-01T00:00:02.000Z',
       heartbeat_at_ms: 2000,
       functions: 3,
+      warm_functions: [
+        { function_id: 'newer', name: null },
+        { function_id: 'older', name: null },
+      ],
     });
   });
 });

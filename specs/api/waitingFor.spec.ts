@@ -5,7 +5,7 @@ import { type ApiFixture, startApi } from './support/apiFixture.js';
 const now = (): { joinedAtMs: number; heartbeatAtMs: number } => ({ joinedAtMs: 1, heartbeatAtMs: Date.now() });
 const worker = (name: string, labels: string[], heartbeat: object = now()): WorkerRecord => ({
   ...{ name, labels, state: 'ready', dispatcher: 'd', mode: 'push', slots: 1, running: 0, queued: 0, pid: 1 },
-  ...{ pythonVersion: '3.11.2', pythonImplementation: 'cpython', dillVersion: '0.4', functions: 0, ...now() },
+  ...{ pythonVersion: '3.11.2', pythonImplementation: 'cpython', dillVersion: '0.4', functions: 0, warm: [], ...now() },
   ...heartbeat,
 });
 const dispatcher = () => ({

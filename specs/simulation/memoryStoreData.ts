@@ -1,3 +1,4 @@
+import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { DispatcherRecord, FunctionRegistration, WorkerRecord } from '../../bus/taskStore.js';
 import type { StoredTask } from './storedTask.js';
 
@@ -27,6 +28,7 @@ export interface ShardData {
 /** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
 export class MemoryStoreData {
   readonly shards: ShardData[];
+  readonly functionRuns = new Map<string, FunctionRuns>();
   readonly functions = new Map<string, FunctionRegistration & { registeredAtMs: number }>();
   readonly workers = new Map<string, WorkerRecord>();
   readonly dispatchers = new Map<string, DispatcherRecord>();

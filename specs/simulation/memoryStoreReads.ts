@@ -1,4 +1,5 @@
 import { betterOrigin, functionBody, pythonNeeded, summaryOf } from '../../bus/functionOrigin.js';
+import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { TaskRef } from '../../bus/messages.js';
 import { readRecord } from '../../bus/outputRecord.js';
 import { functionIdOf, shardOf } from '../../bus/redis/keys.js';
@@ -44,6 +45,28 @@ export class MemoryStoreReads {
         ...(found.origin && { origin: summaryOf(found.origin) }),
       }
     );
+  }
+
+  async addFunctionRuns(counted: ReadonlyMap<string, FunctionRuns>): Promise<void> {
+    for (const [functionId, more] of counted) {
+      const known = this.runsOf(functionId);
+      const buckets = new Map(known.buckets);
+      for (const [bucket, count] of more.buckets) buckets.set(bucket, (buckets.get(bucket) ?? 0) + count);
+      this.data.functionRuns.set(functionId, {
+        completed: known.completed + more.completed,
+        failed: known.failed + more.failed,
+        runTimeUs: known.runTimeUs + more.runTimeUs,
+        buckets,
+      });
+    }
+  }
+
+  async readFunctionRuns(functionIds: readonly string[]): Promise<FunctionRuns[]> {
+    return functionIds.map((functionId) => this.runsOf(functionId));
+  }
+
+  private runsOf(functionId: string): FunctionRuns {
+    return this.data.functionRuns.get(functionId) ?? { completed: 0, failed: 0, runTimeUs: 0, buckets: new Map() };
   }
 
   async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {

@@ -1,3 +1,4 @@
+import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { TaskRef } from '../../bus/messages.js';
 import type {
   CancelVerdict,
@@ -124,6 +125,14 @@ export class SimulatedStore implements TaskStore {
 
   readFunction(functionId: string): Promise<FunctionRecord | undefined> {
     return this.call('readFunction', (store) => store.readFunction(functionId));
+  }
+
+  addFunctionRuns(counted: ReadonlyMap<string, FunctionRuns>): Promise<void> {
+    return this.call('addFunctionRuns', (store) => store.addFunctionRuns(counted));
+  }
+
+  readFunctionRuns(functionIds: readonly string[]): Promise<FunctionRuns[]> {
+    return this.call('readFunctionRuns', (store) => store.readFunctionRuns(functionIds));
   }
 
   pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {

@@ -226,6 +226,7 @@ describe('workers in the store', () => {
         joinedAtMs: 1,
         heartbeatAtMs: 2,
         functions: 0,
+        warm: [],
       },
     });
     await fixture.store.writeWorkers([worker('a', 0), worker('b', 1)]);
