@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { PlatformError } from '../bus/errors.js';
 import { EVERYBODY, NOBODY, type Principal, type RouteScope } from './principal.js';
 
-/** Who holds a key. `undefined`: nobody that is known. A promise only where it must be looked up. */
+/** Who holds a key. `undefined`: nobody. A promise only where it must be looked up. */
 export type KeyHolder = (key: string) => Principal | undefined | Promise<Principal | undefined>;
 
 declare module 'fastify' {
@@ -14,9 +14,9 @@ declare module 'fastify' {
 
 /**
  * Sets `request.principal`, and lets nobody through to a route whose scope they do not have. Every route declares its scope as
- * `config: { scope }`; one that does not keeps the API from starting. Without `holderOf` everybody may do everything.
+ * `config: { scope }`; one that does not keeps the API from starting. Without keys everybody may do everything.
  */
-export function guardRoutes(app: FastifyInstance, holderOf: KeyHolder | undefined): void {
+export function guardRoutes(app: FastifyInstance, keys: { holderOf: KeyHolder } | undefined): void {
   app.decorateRequest('principal');
   const routes: RouteOptions[] = [];
   app.decorate('guardedRoutes', routes);
@@ -25,7 +25,7 @@ export function guardRoutes(app: FastifyInstance, holderOf: KeyHolder | undefine
     routes.forEach(mustDeclareScope);
     done();
   });
-  if (holderOf === undefined) {
+  if (keys === undefined) {
     app.addHook('onRequest', (request, _reply, done) => {
       request.principal = EVERYBODY;
       done();
@@ -45,15 +45,15 @@ export function guardRoutes(app: FastifyInstance, holderOf: KeyHolder | undefine
       return;
     }
     const enter = (holder: Principal | undefined): void => {
-      if (!holder) done(new PlatformError('UNAUTHENTICATED', 'The API key is unknown, revoked or expired.'));
-      else if (!holder.scopes.has(scope)) {
-        done(new PlatformError('FORBIDDEN', `The API key does not have the scope \`${scope}\`, which this needs.`));
-      } else {
-        request.principal = holder;
-        done();
+      if (!holder) {
+        done(new PlatformError('UNAUTHENTICATED', 'The API key is unknown, revoked or expired.'));
+        return;
       }
+      request.principal = holder;
+      if (holder.scopes.has(scope)) done();
+      else done(new PlatformError('FORBIDDEN', `The API key does not have the scope \`${scope}\`, which this needs.`));
     };
-    const holder = holderOf(key);
+    const holder = keys.holderOf(key);
     if (holder instanceof Promise) holder.then(enter, done);
     else enter(holder);
   });
@@ -73,9 +73,12 @@ function scopeOf(request: FastifyRequest): RouteScope {
   return request.routeOptions.config.scope ?? 'admin';
 }
 
-function keyOf({ headers }: FastifyRequest): string | undefined {
+const BEARER = /^bearer +(\S+) *$/i;
+
+/** Of the request's headers; empty when there is something that has not the form of one. */
+export function keyOf({ headers }: FastifyRequest): string | undefined {
   const { authorization } = headers;
-  if (authorization !== undefined) return /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? '';
+  if (authorization !== undefined) return BEARER.exec(authorization)?.[1] ?? '';
   const key = headers['x-api-key'];
   return typeof key === 'string' ? key : undefined;
 }

@@ -10,6 +10,7 @@ import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
 import { ConnectedWorkers } from './connectedWorkers.js';
 import { KnownFunctions } from './knownFunctions.js';
+import { KeyRing } from './keyRing.js';
 import { acceptBodies } from './requestBody.js';
 import { batchRoutes } from './routes/batches.js';
 import { courseRoutes } from './routes/courseTasks.js';
@@ -18,6 +19,7 @@ import { functionRoutes } from './routes/functions.js';
 import { groupRoutes } from './routes/groups.js';
 import { healthRoutes } from './routes/health.js';
 import { logRoutes } from './routes/logs.js';
+import { keyRoutes } from './routes/keys.js';
 import { listRoutes } from './routes/lists.js';
 import { operationRoutes } from './routes/operations.js';
 import { runAgainRoutes } from './routes/runAgain.js';
@@ -88,7 +90,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     reply.header('x-request-id', request.id);
     done();
   });
-  guardRoutes(app, dependencies.holderOf);
+  guardRoutes(app, config.apiKeysRequired ? new KeyRing({ store: dependencies.apiKeys }) : undefined);
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', (request, reply, done) => {
       const { method, url, id } = request;
@@ -113,6 +115,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   listRoutes(app, services);
   runAgainRoutes(app, services);
   operationRoutes(app, services);
+  keyRoutes(app, services);
   healthRoutes(app, services);
   documentationRoutes(app, services);
   dashboardRoutes(app);

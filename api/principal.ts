@@ -1,12 +1,6 @@
-/** What a key may be good for. */
-export const SCOPES = ['submit', 'read', 'operate', 'admin'] as const;
-/**
- * - `submit`: register functions, submit tasks, cancel one's own.
- * - `read`: see one's own tasks, results, output, functions and lists.
- * - `operate`: workers, dispatchers, counts, the dashboard; drain, and run failed tasks again.
- * - `admin`: keys, and all tenants. It comes with the others.
- */
-export type Scope = (typeof SCOPES)[number];
+import { DEFAULT_TENANT, type Scope, SCOPES } from '../bus/apiKeys.js';
+
+export { DEFAULT_TENANT, type Scope, SCOPES };
 
 /** What a route asks of who calls it; `public` asks nothing, not even a key. */
 export type RouteScope = Scope | 'public';
@@ -19,8 +13,6 @@ export interface Principal {
   readonly keyId: string | undefined;
   readonly scopes: ReadonlySet<Scope>;
 }
-
-export const DEFAULT_TENANT = 'default';
 
 /** Where no keys are asked for, everybody is this one. */
 export const EVERYBODY: Principal = { tenant: DEFAULT_TENANT, keyId: undefined, scopes: new Set(SCOPES) };

@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import type { ApiKeyStore } from '../bus/apiKeys.js';
 import type { Config } from '../bus/config.js';
 import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { GroupStore, OutcomeReader } from '../bus/groupStore.js';
@@ -10,7 +11,6 @@ import type { TaskRef } from '../bus/messages.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
-import type { KeyHolder } from './access.js';
 import type { ConnectedWorkers } from './connectedWorkers.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
@@ -25,6 +25,7 @@ export interface ApiDependencies {
   lists: TaskLists;
   groupStore: GroupStore;
   idempotencyStore: IdempotencyStore;
+  apiKeys: ApiKeyStore;
   /** Closed by the app, before it stops listening. */
   settled: SettledTasks;
   /** What running tasks print, for those who read it as it comes. */
@@ -37,9 +38,7 @@ export interface ApiDependencies {
   announceDrain: (kind: 'worker' | 'dispatcher', name: string) => void;
   transition: TransitionLog;
   log: Logger;
-  /** Whose a key is. None: no keys are asked for, everybody may do everything. */
-  holderOf?: KeyHolder;
-  config: Pick<Config, 'maxBodyBytes' | 'maxAttempts'>;
+  config: Pick<Config, 'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired'>;
   isReady: () => { redis: boolean; nats: boolean };
   /** True from the moment the process was told to stop: no new tasks are taken. */
   isDraining: () => boolean;

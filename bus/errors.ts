@@ -33,6 +33,7 @@ export const ERROR_CATALOGUE = {
   TASK_UNKNOWN: { status: 404, remedy: 'Check the id; finished tasks are kept for RESULT_TTL_SECONDS.' },
   WORKER_UNKNOWN: { status: 404, remedy: 'Check the name; GET /workers lists the workers that are connected.' },
   DISPATCHER_UNKNOWN: { status: 404, remedy: 'Check the id; GET /dispatchers lists the dispatchers that run.' },
+  KEY_UNKNOWN: { status: 404, remedy: 'Check the id; GET /keys and `mpcsfaas key list` show all keys.' },
   GROUP_UNKNOWN: { status: 404, remedy: 'Check the id; POST /tasks and POST /groups answer ids of groups.' },
   NOT_FOUND: { status: 404, remedy: 'See /docs for what this server offers.' },
   IDEMPOTENCY_MISMATCH: { status: 409, remedy: 'Use a new `Idempotency-Key` for each request that is not a repeat.' },

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Actor } from 'xstate';
+import type { ApiKeyStore } from '../bus/apiKeys.js';
 import type { Config } from '../bus/config.js';
 import type { ComponentKind, ControlTopic } from '../bus/controlMessages.js';
 import { PlatformError } from '../bus/errors.js';
@@ -10,6 +11,7 @@ import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import { openLog } from '../bus/log.js';
 import { NatsBus } from '../bus/natsBus.js';
 import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
+import { RedisApiKeys } from '../bus/redis/redisApiKeys.js';
 import { RedisGroupStore } from '../bus/redis/redisGroupStore.js';
 import { RedisTaskLists } from '../bus/redis/redisTaskLists.js';
 import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
@@ -60,6 +62,7 @@ export interface ApiStores {
   lists: TaskLists;
   groupStore: GroupStore;
   idempotencyStore: IdempotencyStore;
+  apiKeys: ApiKeyStore;
 }
 
 export const workerTimings = (config: Config): WorkerTimings => ({
@@ -132,7 +135,8 @@ export async function runComponent(
       await waitFor(() => redis.status === 'ready');
       const groupStore = new RedisGroupStore(redis, { resultTtlSeconds });
       const idempotencyStore = new RedisIdempotencyStore(redis, { resultTtlSeconds });
-      return { store, groupStore, idempotencyStore, lists: new RedisTaskLists(redis, { shards }) };
+      const lists = new RedisTaskLists(redis, { shards });
+      return { store, groupStore, idempotencyStore, lists, apiKeys: new RedisApiKeys(redis) };
     },
     openControl: async (topics) => {
       const events = component.dependency('nats');

@@ -8,6 +8,7 @@ import { type Config, type Environment, parseConfig } from '../bus/config.js';
 import { addClientCommands } from './client/commands.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
+import { addKeyCommands } from './keyCommands.js';
 import { explain } from './startError.js';
 
 const EXIT_FAILED = 1;
@@ -107,6 +108,7 @@ program
   .description('start a nats-server with the settings of the platform, on the port of NATS_URL')
   .action(async () => (await import('./server.js')).runNats(...configured()));
 
+addKeyCommands(program, configured);
 addClientCommands(program, environment());
 
 function configured(overrides: Environment = {}): [Config, Environment] {

@@ -1,6 +1,9 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Type } from '@fastify/type-provider-typebox';
+import type { FastifySchema } from 'fastify';
+import type { RouteScope } from '../principal.js';
+import { errorResponses } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 
 const DESCRIPTION = `Runs Python functions. Register one, execute it with arguments, fetch the result.
@@ -13,7 +16,9 @@ const DOCS = '/docs';
 /** Before any route is added: collects their schemas, and serves the pages that show them, from files of this machine. */
 export async function documentation(app: Api, version: string): Promise<void> {
   await app.register(swagger, {
+    transform: ({ schema, url, route }) => ({ schema: withScope(schema, route.config?.scope), url }),
     openapi: {
+      components: { securitySchemes: SECURITY_SCHEMES },
       openapi: '3.1.0',
       info: { title: 'MPCSFaaS', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
       tags: [
@@ -22,6 +27,7 @@ export async function documentation(app: Api, version: string): Promise<void> {
         { name: 'groups', description: 'Tasks that belong together: progress, results as they come' },
         { name: 'functions', description: 'Registered functions' },
         { name: 'operations', description: 'Workers and health' },
+        { name: 'keys', description: 'API keys: who may do what' },
       ],
     },
   });
@@ -34,6 +40,27 @@ export async function documentation(app: Api, version: string): Promise<void> {
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
     theme: { title: 'MPCSFaaS API' },
   });
+}
+
+const KEY_FORM = 'mpcs_<id>_<secret>, from `mpcsfaas key create`; asked for where API_KEYS=required';
+const SECURITY_SCHEMES = {
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'mpcs_...',
+    description: `As \`Authorization: Bearer\`: ${KEY_FORM}`,
+  },
+  header: { type: 'apiKey', in: 'header', name: 'x-api-key', description: KEY_FORM },
+} as const;
+
+/** Adds to a route's description what its key must be good for, and how it is refused. */
+function withScope(schema: FastifySchema, scope: RouteScope | undefined): FastifySchema {
+  if (scope === undefined || scope === 'public') return schema;
+  return {
+    ...schema,
+    security: [{ bearer: [scope] }, { header: [scope] }],
+    response: { ...(schema.response as object), ...errorResponses('UNAUTHENTICATED', 'FORBIDDEN') },
+  };
 }
 
 /** Where to begin, and the description of everything for programs. */

@@ -1,4 +1,4 @@
-import { DAY_MS, MAX_PICKLE_BYTES, MEBIBYTE, type Environment, integer, port, text } from './values.js';
+import { DAY_MS, MAX_PICKLE_BYTES, MEBIBYTE, type Environment, integer, oneOf, port, text } from './values.js';
 
 /** How the API is reached, and what it takes. */
 export interface ApiConfig {
@@ -6,6 +6,11 @@ export interface ApiConfig {
   readonly apiHost: string;
   /** `API_PORT`: default 8000; 0 takes a free one. */
   readonly apiPort: number;
+  /**
+   * `API_KEYS`: `required` asks every caller for an API key, `off` lets everybody who reaches the API do everything. Default off, which
+   * is for the loopback interface.
+   */
+  readonly apiKeysRequired: boolean;
   /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
   readonly maxBodyBytes: number;
   /** `REQUEST_TIMEOUT_MS`: how long an HTTP request may take to arrive whole, headers and body. Default 60000. */
@@ -16,6 +21,7 @@ export function parseApi(env: Environment): ApiConfig {
   return {
     apiHost: text(env, 'API_HOST', '127.0.0.1'),
     apiPort: port(env, 'API_PORT', 8000),
+    apiKeysRequired: oneOf(env, 'API_KEYS', ['off', 'required'], 'off') === 'required',
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     requestTimeoutMs: integer(env, 'REQUEST_TIMEOUT_MS', 60_000, 100, DAY_MS),
   };

@@ -23,6 +23,7 @@ import { createHash } from 'node:crypto';
  *     dispatchers               hash     dispatcher id -> JSON of its last known state
  *     group:<group id>          hash     ids of the tasks of a group, see `groupAppend.lua`
  *     idempotency:<key>         string   digest of a request and the seed of its ids
+ *     api-keys                  hash     key id -> JSON of what is kept of an API key, see `apiKeys.ts`; '' -> version
  *     event-seal                string   key of the seal that control events carry, see `eventSeal.ts`
  *
  * All keys of a shard share the hash tag `{q:N}`, so that the scripts work on Redis Cluster. The task keys made inside a script
@@ -72,6 +73,7 @@ export const functionRunsKey = (functionId: string): string => `runs:${functionI
 export const FUNCTIONS_KEY = 'functions';
 export const WORKERS_KEY = 'workers';
 export const DISPATCHERS_KEY = 'dispatchers';
+export const API_KEYS_KEY = 'api-keys';
 export const EVENT_SEAL_KEY = 'event-seal';
 export const groupKey = (groupId: string): string => `group:${groupId}`;
 export const idempotencyKey = (key: string): string => `idempotency:${key}`;

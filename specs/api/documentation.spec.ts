@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { SCOPES } from '../../bus/apiKeys.js';
 import { ERROR_CATALOGUE } from '../../bus/errors.js';
 import { type ApiFixture, startApi } from './support/apiFixture.js';
 
@@ -7,6 +8,7 @@ interface Operation {
   summary: string;
   tags: string[];
   parameters?: { name: string; in: string; schema: object; description?: string }[];
+  security?: Record<string, string[]>[];
   responses: Record<string, { description: string; content?: object }>;
 }
 
@@ -14,6 +16,7 @@ interface Description {
   openapi: string;
   info: { title: string; version: string };
   tags: { name: string }[];
+  components: { securitySchemes: object };
   paths: Record<string, Record<string, Operation>>;
 }
 
@@ -61,6 +64,9 @@ describe("the API's documentation", () => {
       'get /stats',
       'post /workers/{name}/drain',
       'post /dispatchers/{id}/drain',
+      'post /keys',
+      'get /keys',
+      'post /keys/{key_id}/revoke',
       'get /health/live',
       'get /health/ready',
       'get /',
@@ -92,6 +98,24 @@ describe("the API's documentation", () => {
         expect(words, `${route} ${status}`).to.be.a('string').that.is.not.empty;
       }
     }
+  });
+
+  it('tells of every operation which scope its key must have, and how it is refused', () => {
+    expect(description.components.securitySchemes).to.have.keys('bearer', 'header');
+    const open: string[] = [];
+    for (const [route, { security, responses }] of operations()) {
+      if (security === undefined) {
+        open.push(route);
+        continue;
+      }
+      expect(
+        security.map((one) => Object.values(one)[0]![0]),
+        route,
+      ).to.have.length(2);
+      expect(SCOPES, route).to.include(security[0]!['bearer']![0]);
+      expect(responses, route).to.include.keys('401', '403');
+    }
+    expect(open).to.have.members(['get /', 'get /health/live', 'get /health/ready']);
   });
 
   it('refers to nothing that is not in it', () => {

@@ -6,6 +6,7 @@ import { LiveOutput } from '../../../api/logs/liveOutput.js';
 import { SettledTasks, type SettledTasksOptions } from '../../../api/settledTasks.js';
 import type { TaskRef } from '../../../bus/messages.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
+import { RedisApiKeys } from '../../../bus/redis/redisApiKeys.js';
 import { RedisGroupStore } from '../../../bus/redis/redisGroupStore.js';
 import { RedisIdempotencyStore } from '../../../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskLists } from '../../../bus/redis/redisTaskLists.js';
@@ -32,6 +33,7 @@ export interface ApiFixture {
   redis: SpecServer;
   store: RedisTaskStore;
   groupStore: RedisGroupStore;
+  apiKeys: RedisApiKeys;
   settled: SettledTasks;
   /** What the app told its surroundings, in order. */
   announced: {
@@ -80,6 +82,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
   const store = new RedisTaskStore(connection, { shards: 1, leaseMs: 15_000, resultTtlSeconds });
   const groupStore = new RedisGroupStore(connection, { resultTtlSeconds });
   const idempotencyStore = new RedisIdempotencyStore(connection, { resultTtlSeconds });
+  const apiKeys = new RedisApiKeys(connection);
   const settled = new SettledTasks({ store, ...settledOptions });
   const announced: ApiFixture['announced'] = { queued: [], cancelled: [], drains: [], transitions: [] };
   const logged: ApiFixture['logged'] = [];
@@ -93,6 +96,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     lists: new RedisTaskLists(connection, { shards: 1 }),
     groupStore,
     idempotencyStore,
+    apiKeys,
     settled,
     live: new LiveOutput(() => undefined),
     log,
@@ -100,7 +104,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     announceCancelled: (refs) => announced.cancelled.push(...refs),
     announceDrain: (kind, name) => announced.drains.push(`${kind} ${name}`),
     transition: (machine, id, from, event, to) => announced.transitions.push([machine, id, from, event, to]),
-    config: { maxBodyBytes: 1024 * 1024, maxAttempts: 3, ...config },
+    config: { maxBodyBytes: 1024 * 1024, maxAttempts: 3, apiKeysRequired: false, ...config },
     isReady: () => ({ redis: state.redis, nats: state.nats }),
     isDraining: () => state.draining,
     version: '1.2.3',
@@ -129,7 +133,7 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     String((await post('/register_function', { name: 'double', payload: PAYLOAD })).body['function_id']);
 
   return {
-    ...{ app, redis, store, groupStore, settled, announced, logged, state, post, functionId },
+    ...{ app, redis, store, apiKeys, groupStore, settled, announced, logged, state, post, functionId },
     get: (url, headers) => request('GET', url, undefined, headers),
     submit: async (more) => {
       const answer = await post('/execute_function', { function_id: await functionId(), payload: PAYLOAD, ...more });

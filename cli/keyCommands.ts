@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { DEFAULT_TENANT, SCOPES } from '../bus/apiKeys.js';
+import type { Config, Environment } from '../bus/config.js';
+import type { CreateOptions } from './keys.js';
+
+const collect = (value: string, previous: readonly string[]): string[] => [...previous, value];
+
+/** `mpcsfaas key ...`: on Redis itself, for who runs the platform. */
+export function addKeyCommands(program: Command, configured: () => [Config, Environment]): void {
+  const key = program
+    .command('key')
+    .description('make, list and revoke API keys, in the Redis of the platform (REDIS_URL)');
+
+  key
+    .command('create')
+    .description('make a key, and print it, this once')
+    .option('--tenant <tenant>', 'whose functions and tasks it sees', DEFAULT_TENANT)
+    .requiredOption('--scope <scope>', `what it may do: ${SCOPES.join(', ')}; repeatable`, collect, [])
+    .option('--expires <duration>', 'when it stops being valid, such as 12h or 30d; without it never')
+    .option('--name <name>', 'for people', '')
+    .option('--json', 'an object for programs')
+    .action(async (options: CreateOptions) => (await import('./keys.js')).createKey(...configured(), options));
+
+  key
+    .command('list')
+    .description('all keys, oldest first; what is listed cannot be used as one')
+    .option('--json', 'objects for programs, one per line')
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(...configured(), options));
+
+  key
+    .command('revoke')
+    .description('have every API refuse a key from now on')
+    .argument('<id...>', 'ids of keys, as `key list` has them')
+    .option('--json', 'objects for programs, one per line')
+    .action(async (ids: string[], options: { json?: boolean }) =>
+      (await import('./keys.js')).revokeKeys(...configured(), ids, options),
+    );
+}
