@@ -1,6 +1,7 @@
 import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.js';
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import { orderBytes } from '../bus/orderBytes.js';
 import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
@@ -23,6 +24,7 @@ export interface ClaimLoopDeps {
   workers: Bus<WorkerMessage, DispatcherMessage>;
   clock: Clock;
   transition: TransitionLog;
+  counts: ProcessMetrics;
   nonce: () => string;
   functions: FunctionCache;
   runTimes: RunTimes;
@@ -131,6 +133,7 @@ export class ClaimLoop {
         this.expected = 0;
         const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
+        if (claimed.length > 0) this.deps.counts.batches.claim.observe(claimed.length);
         if (this.closed) this.deps.release(undefined, claimed);
         else if (claimed.length > 0) await this.give(claimed, offers);
         // It may have ended because of the arguments' bytes, not because the queue was empty.
@@ -215,6 +218,7 @@ export class ClaimLoop {
       this.deps.fail(tasks.filter(({ functionId }) => gone.has(functionId)).map(withoutFunction));
 
     const orders = this.deps.cancellations.without(present);
+    this.deps.counts.batches.run.observe(orders.length);
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;

@@ -1,54 +1,23 @@
-import type { Address, Bus } from '../bus/bus.js';
+import type { Address } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
-import type { DispatcherMessage, TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
-import type { TaskStore, WorkerRecord } from '../bus/taskStore.js';
-import type { TransitionLog } from '../bus/transitionLog.js';
+import type { TaskRef, TaskResult, WorkerMessage } from '../bus/messages.js';
 import { Acknowledger } from './acknowledger.js';
 import { Cancellations } from './cancellations.js';
 import { ClaimLoop } from './claimLoop.js';
-import { type Clock, every } from './clock.js';
+import { every } from './clock.js';
+import type { DispatcherDeps, DispatcherOptions } from './dispatcherDeps.js';
 import { DispatcherDirectory } from './dispatcherDirectory.js';
 import { DispatcherReports } from './dispatcherReports.js';
 import { FunctionCache } from './functionCache.js';
 import { JoinGate } from './joinGate.js';
 import { LeaseKeeper } from './leaseKeeper.js';
-import type { WorkerTimings } from './lifecycles/workerMachine.js';
 import { OutputFollowers } from './outputFollowers.js';
 import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
 import { reported, Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
 import { WorkerTable } from './workerTable.js';
-
-export interface DispatcherOptions {
-  id: string;
-  mode: WorkerRecord['mode'];
-  heartbeatMs: number;
-  leaseMs: number;
-  /** An idle dispatcher looks into the queue this often though no nudge came. */
-  pollMs: number;
-  timings: WorkerTimings;
-  /** Most bytes of function bodies kept in memory. */
-  functionCacheBytes: number;
-}
-
-export interface DispatcherDeps {
-  store: TaskStore;
-  /** To the workers. */
-  workers: Bus<WorkerMessage, DispatcherMessage>;
-  /** Control events. */
-  control: Bus<ControlMessage, ControlMessage>;
-  clock: Clock;
-  transition: TransitionLog;
-  /** Random, new at each call: the half of a fence that no other claim has. */
-  nonce: () => string;
-  /** Attempts had been decided before their worker reported them: stale ones are refused, duplicates acknowledged again. */
-  onRefused?: (counts: { stale: number; duplicate: number }) => void;
-  /** An operator asks it to drain: the process should stop. */
-  onDrainRequested?: () => void;
-  onError: (error: unknown) => void;
-}
 
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
@@ -71,7 +40,7 @@ export class Dispatcher {
   private readonly cancellations: Cancellations;
   private readonly followers: OutputFollowers;
   private readonly others: DispatcherDirectory;
-  private readonly reports: DispatcherReports;
+  readonly reports: DispatcherReports;
   private readonly stops: (() => void)[] = [];
   private draining = false;
 
@@ -79,7 +48,7 @@ export class Dispatcher {
     private readonly options: DispatcherOptions,
     private readonly deps: DispatcherDeps,
   ) {
-    const { store, clock, transition, onError } = deps;
+    const { store, clock, transition, counts, onError } = deps;
     this.others = new DispatcherDirectory(clock);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
@@ -120,7 +89,7 @@ export class Dispatcher {
       settled: (tasks) => publish({ type: 'tasks.settled', tasks }),
     });
     this.settler = new Settler({
-      ...{ store, clock, transition, onError, publish, acknowledge },
+      ...{ store, clock, transition, onError, counts, publish, acknowledge },
       roomAgain: () => this.claims.wake(),
       requeued: () => this.claims.wake(),
       awaited: (ends) => dependencies.ended(ends),
@@ -129,9 +98,7 @@ export class Dispatcher {
     });
     this.reports = new DispatcherReports({ id: options.id, mode: options.mode }, this.table, this.settler, deps);
     this.leases = new LeaseKeeper(options.leaseMs, this.table, {
-      store,
-      clock,
-      onError,
+      ...{ store, clock, onError, counts },
       refused: (worker, tasks) => {
         deps.onRefused?.({ stale: tasks.length, duplicate: 0 });
         deps.workers.send(worker.address, { type: 'abort', tasks });
@@ -141,7 +108,7 @@ export class Dispatcher {
       },
     });
     this.releaser = new Releaser({
-      ...{ store, clock, transition, onError },
+      ...{ store, clock, transition, onError, counts },
       acknowledge,
       onReleased: (count) => {
         // Others can have what this one gives back and does not take again.
@@ -284,6 +251,8 @@ export class Dispatcher {
       case 'tasks.settled':
       case 'task.output':
       case 'worker.heartbeats':
+      case 'metrics.asked':
+      case 'metrics.report':
         break;
       default:
         message satisfies never;
@@ -291,6 +260,7 @@ export class Dispatcher {
   }
 
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
+    this.deps.counts.batches.results.observe(results.length);
     const released: TaskRef[] = [];
     for (const result of results) {
       const task = worker.remove(result);
@@ -314,6 +284,7 @@ export class Dispatcher {
   }
 
   private onHeartbeat(worker: WorkerConnection, beat: WorkerHeartbeat): void {
+    this.deps.counts.heartbeats++;
     this.deps.workers.send(worker.address, { type: 'heartbeat', dispatchers: this.others.urls() });
     if (worker.missesMessages(beat))
       this.deps.workers.send(worker.address, { type: 'sayHello', sequence: worker.runSequence });

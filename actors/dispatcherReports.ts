@@ -1,10 +1,12 @@
 import type { Bus } from '../bus/bus.js';
 import type { ControlMessage } from '../bus/controlMessages.js';
+import { gauge, type MetricFamily } from '../bus/metricFamilies.js';
 import type { DispatcherRecord, TaskStore, WorkerRecord } from '../bus/taskStore.js';
 import type { Clock } from './clock.js';
 import { FunctionTallies } from './functionTallies.js';
 import type { Settler } from './settler.js';
 import type { WorkerConnection } from './workerConnection.js';
+import { workerFamilies } from './workerFamilies.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface DispatcherReportsDeps {
@@ -36,7 +38,7 @@ export class DispatcherReports {
   beat(draining: boolean): void {
     const { store, onError } = this.deps;
     void this.writeTallies();
-    const workers = [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
+    const workers = this.workers();
     void store.writeDispatcher(this.record(workers, draining)).catch(onError);
     if (workers.length === 0) return;
     void store.writeWorkers(workers).catch(onError);
@@ -46,6 +48,19 @@ export class DispatcherReports {
   /** A task has ended as its attempt did. */
   count(functionId: string, state: 'completed' | 'failed', runTimeUs: number): void {
     this.tallies.count(functionId, state, runTimeUs);
+  }
+
+  families(): MetricFamily[] {
+    const { id } = this.options;
+    return [
+      gauge('tasks_in_flight', 'Tasks that the workers of a dispatcher have.', [[{}, this.table.inFlightCount()]]),
+      gauge('results_pending', 'Results that wait to be recorded in Redis.', [[{}, this.settler.pending]]),
+      ...workerFamilies(id, this.workers(), this.deps.clock),
+    ];
+  }
+
+  private workers(): WorkerRecord[] {
+    return [...this.table.all()].map((worker) => worker.record(this.options.id, this.options.mode));
   }
 
   /** A worker has said goodbye. */

@@ -2,6 +2,7 @@ import type { Actor } from 'xstate';
 import type { Bus } from '../bus/bus.js';
 import type { ControlMessage, WorkerBeat } from '../bus/controlMessages.js';
 import type { Reaped, TaskStore } from '../bus/taskStore.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { type Clock, every } from './clock.js';
@@ -29,6 +30,7 @@ export interface HeartbeatMonitorDeps {
   control: Bus<ControlMessage, ControlMessage>;
   clock: Clock;
   transition: TransitionLog;
+  counts?: ProcessMetrics;
   onError: (error: unknown) => void;
   /** Leases are not enforced, since the living may have been unable to renew them; or they are again. */
   onPaused: (paused: boolean) => void;
@@ -135,7 +137,10 @@ export class HeartbeatMonitor {
   }
 
   private announce(tasks: Reaped['tasks']): void {
-    for (const { taskId, to, attempt } of tasks) {
+    const { counts } = this.deps;
+    if (counts) counts.leasesReaped += tasks.length;
+    for (const { taskId, to, attempt, failure } of tasks) {
+      if (to === 'failed') counts?.failed(failure?.type ?? 'WorkerFailure');
       this.deps.transition('task', taskId, 'running', 'task.interrupted', to, { attempt, reason: 'lease expired' });
     }
     const failed = tasks

@@ -1,4 +1,5 @@
 import type { TaskRef } from '../bus/messages.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { Clock } from './clock.js';
 import type { InFlight, WorkerConnection } from './workerConnection.js';
@@ -9,6 +10,7 @@ const FIRST_RENEWAL_MS = 1_000;
 export interface LeaseKeeperDeps {
   store: Pick<TaskStore, 'renew'>;
   clock: Clock;
+  counts: ProcessMetrics;
   /** The fences of these no longer hold: the worker must stop them. They are forgotten here already. */
   refused: (worker: WorkerConnection, tasks: TaskRef[]) => void;
   /**
@@ -42,7 +44,10 @@ export class LeaseKeeper {
       );
       const refused = new Map<WorkerConnection, TaskRef[]>();
       due.forEach(({ worker, task }, index) => {
-        if (verdicts[index]) task.renewedAtMs = startedAtMs;
+        if (verdicts[index]) {
+          task.renewedAtMs = startedAtMs;
+          this.deps.counts.leasesRenewed++;
+        }
         // A result may have arrived meanwhile; then there is nothing to stop.
         else if (worker.remove(task)) refused.set(worker, [...(refused.get(worker) ?? []), task]);
       });

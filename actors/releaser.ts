@@ -1,5 +1,6 @@
 import type { TaskRef } from '../bus/messages.js';
 import { PlatformError } from '../bus/errors.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -9,6 +10,7 @@ export interface ReleaserDeps {
   store: Pick<TaskStore, 'release'>;
   clock: Clock;
   transition: TransitionLog;
+  counts: ProcessMetrics;
   /** The store has decided: the worker can forget the attempts. */
   acknowledge: (worker: string, released: TaskRef) => void;
   /** So many tasks are in the queue again. */
@@ -64,6 +66,7 @@ export class Releaser {
   }
 
   private async flush(batch: (TaskRef & { worker: string })[]): Promise<void> {
+    this.deps.counts.batches.release.observe(batch.length);
     const released = await this.release(batch).finally(() => {
       for (const { taskId, fence } of batch) this.pending.delete(`${taskId} ${fence}`);
     });

@@ -2,6 +2,7 @@ import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
 import { emptyResult } from '../bus/emptyResult.js';
 import type { EndedTask } from '../bus/dependencyResolver.js';
 import type { Failure, TaskRef, TaskResult } from '../bus/messages.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
 import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type TaskStore } from '../bus/taskStore.js';
@@ -23,6 +24,7 @@ export interface SettlerDeps {
   store: Pick<TaskStore, 'settle'>;
   clock: Clock;
   transition: TransitionLog;
+  counts: ProcessMetrics;
   publish: (message: ControlMessage) => void;
   /** The store has decided: the worker can forget the attempt. */
   acknowledge: (worker: string, settled: TaskRef) => void;
@@ -127,6 +129,8 @@ export class Settler {
   }
 
   private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
+    const { counts } = this.deps;
+    counts.batches.settle.observe(batch.length);
     const settled: SettledTask[] = [];
     const awaited: EndedTask[] = [];
     let requeued = 0;
@@ -142,6 +146,8 @@ export class Settler {
         return;
       }
       this.log(settlement, verdict);
+      if (settlement.startedAtMs > 0) counts.runTime.observe(settlement.runTimeUs / 1e6);
+      if (verdict === 'failed' && settlement.failure) counts.failed(settlement.failure.type);
       if (isTerminal(verdict)) {
         if (verdict !== 'cancelled') {
           this.stats[verdict]++;
@@ -157,7 +163,10 @@ export class Settler {
     if (awaited.length > 0) this.deps.awaited?.(awaited);
     this.announce(settled);
     if (requeued > 0) this.deps.requeued();
-    if (refused.stale + refused.duplicate > 0) this.deps.refused?.(refused);
+    if (refused.stale + refused.duplicate === 0) return;
+    counts.staleResults += refused.stale;
+    counts.duplicateResults += refused.duplicate;
+    this.deps.refused?.(refused);
   }
 
   private log({ taskId, event, worker, failure, runTimeUs }: Settlement, to: TaskState): void {

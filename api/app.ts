@@ -21,6 +21,7 @@ import { healthRoutes } from './routes/health.js';
 import { logRoutes } from './routes/logs.js';
 import { keyRoutes } from './routes/keys.js';
 import { listRoutes } from './routes/lists.js';
+import { metricRoutes } from './routes/metrics.js';
 import { operationRoutes } from './routes/operations.js';
 import { runAgainRoutes } from './routes/runAgain.js';
 import { taskRoutes } from './routes/tasks.js';
@@ -117,6 +118,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   operationRoutes(app, services);
   keyRoutes(app, services);
   healthRoutes(app, services);
+  metricRoutes(app, services);
   documentationRoutes(app, services);
   dashboardRoutes(app);
   await app.ready();

@@ -8,6 +8,7 @@ import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import type { GroupStore, OutcomeReader } from '../bus/groupStore.js';
 import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import type { TaskRef } from '../bus/messages.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -16,6 +17,7 @@ import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
 import type { KnownFunctions } from './knownFunctions.js';
 import type { LiveOutput } from './logs/liveOutput.js';
+import type { PlatformMetrics } from './metrics/platformMetrics.js';
 import type { SettledTasks } from './settledTasks.js';
 import type { Submitter } from './submitter.js';
 
@@ -37,6 +39,10 @@ export interface ApiDependencies {
   /** A worker or dispatcher should drain. Must not throw. */
   announceDrain: (kind: 'worker' | 'dispatcher', name: string) => void;
   transition: TransitionLog;
+  /** Of all processes. */
+  metrics: PlatformMetrics;
+  /** What this one counts. */
+  counts?: ProcessMetrics;
   log: Logger;
   config: Pick<Config, 'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired'>;
   isReady: () => { redis: boolean; nats: boolean };

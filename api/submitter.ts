@@ -1,6 +1,7 @@
 import { OneWriter } from '../bus/oneWriter.js';
 import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import { PlatformError } from '../bus/errors.js';
+import type { ProcessMetrics } from '../bus/metrics.js';
 import type { NewTask, SubmitVerdict, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 
@@ -17,6 +18,7 @@ interface SubmitterOptions {
   transition: TransitionLog;
   /** Tells tasks that depend on others what has ended already. */
   dependencies: Pick<DependencyResolver, 'accepted'>;
+  counts?: ProcessMetrics;
 }
 
 /** One caller's tasks, which may lie in several batches: it is answered when the last of them is in the store. */
@@ -60,7 +62,8 @@ export class Submitter {
   }
 
   private async write(batch: Entry[]): Promise<void> {
-    const { store, announceQueued, transition, dependencies } = this.options;
+    const { store, announceQueued, transition, dependencies, counts } = this.options;
+    counts?.batches.submit.observe(batch.length);
     const claimable = batch.filter(({ task }) => stateOf(task) === 'queued').length;
     let verdicts: SubmitVerdict[];
     try {

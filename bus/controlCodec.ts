@@ -8,16 +8,23 @@ import {
   type WorkerBeat,
 } from './controlMessages.js';
 import type { TaskRef } from './messages.js';
+import { METRIC_TYPES, type MetricFamily, type MetricSample } from './metricFamilies.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 import type { TerminalState } from './taskStore.js';
 
 /**
  * A control event on NATS: msgpack `[sender, message]`, the message an object; checked field by field on arrival. Of settled tasks
- * there are many: each is an array, its fields known by their places.
+ * and metrics there are many: each is an array, its fields known by their places.
  */
 export function encodeControl(from: string, message: ControlMessage): Buffer {
-  if (message.type !== 'tasks.settled') return pack([from, message]);
-  return pack([from, { type: message.type, tasks: message.tasks.map(settledFields) }]);
+  switch (message.type) {
+    case 'tasks.settled':
+      return pack([from, { type: message.type, tasks: message.tasks.map(settledFields) }]);
+    case 'metrics.report':
+      return pack([from, { ...message, families: message.families.map(familyFields) }]);
+    default:
+      return pack([from, message]);
+  }
 }
 
 /** Undefined when the bytes are not a control event. */
@@ -62,6 +69,12 @@ function toControl(fields: Record<string, unknown>): ControlMessage {
     }
     case 'component.stopped':
       return { type, kind: toKind(fields.kind), id: text(fields.id) };
+    case 'metrics.asked':
+      return { type, scrape: text(fields.scrape) };
+    case 'metrics.report': {
+      const from = { kind: toKind(fields.kind), id: text(fields.id) };
+      return { type, scrape: text(fields.scrape), ...from, families: array(fields.families).map(toFamily) };
+    }
     case undefined:
       throw new ShapeError();
   }
@@ -87,6 +100,35 @@ function toSettled(value: unknown): SettledTask {
     ...(payload != null && { payload: bytes(payload) }),
     ...(failure != null && { failure: toFailure(failure) }),
   };
+}
+
+function familyFields({ name, help, type, samples }: MetricFamily): unknown[] {
+  const each = samples.map(({ suffix, labels, value }) => [suffix, Object.entries(labels).flat(), value]);
+  return [name, help, METRIC_TYPES.indexOf(type), each];
+}
+
+/** Names go into the exposition as they are; help and values of labels are escaped there. */
+const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/;
+const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
+
+function toFamily(value: unknown): MetricFamily {
+  const [name, help, typeIndex, samples] = array(value);
+  const type = METRIC_TYPES[number(typeIndex)];
+  if (type === undefined || !METRIC_NAME.test(text(name))) throw new ShapeError();
+  return { name: text(name), help: text(help), type, samples: array(samples).map(toSample) };
+}
+
+function toSample(value: unknown): MetricSample {
+  const [suffix, flat, amount] = array(value);
+  const given = array(flat).map(text);
+  const labels: Record<string, string> = {};
+  for (let place = 0; place < given.length; place += 2) {
+    const name = given[place] ?? '';
+    if (!LABEL_NAME.test(name)) throw new ShapeError();
+    labels[name] = text(given[place + 1]);
+  }
+  if (!['', '_bucket', '_sum', '_count'].includes(text(suffix))) throw new ShapeError();
+  return { suffix: text(suffix), labels, value: number(amount) };
 }
 
 function taskAttempt(fields: Record<string, unknown>): { taskId: string; attempt: number } {

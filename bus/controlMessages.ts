@@ -1,4 +1,5 @@
 import type { Failure, TaskRef } from './messages.js';
+import type { MetricFamily } from './metricFamilies.js';
 import type { TerminalState } from './taskStore.js';
 
 /** A task that has ended, with what a waiting client needs, so that it costs no second read of Redis. */
@@ -49,7 +50,11 @@ export type ControlMessage =
   /** A process of the platform is alive; `address` is where workers reach a dispatcher. */
   | { type: 'component.heartbeat'; kind: ComponentKind; id: string; state: string; address?: string }
   /** A process of the platform has stopped in good order. */
-  | { type: 'component.stopped'; kind: ComponentKind; id: string };
+  | { type: 'component.stopped'; kind: ComponentKind; id: string }
+  /** An API is asked for metrics, and wants those of every process: each answers with a `metrics.report` that names the scrape. */
+  | { type: 'metrics.asked'; scrape: string }
+  /** The metrics of one process, and of the workers that it alone speaks to; its own samples bear its component and instance. */
+  | { type: 'metrics.report'; scrape: string; kind: ComponentKind; id: string; families: MetricFamily[] };
 
 export type ControlTopic = ControlMessage['type'];
 
@@ -65,4 +70,6 @@ export const CONTROL_TOPICS: readonly ControlTopic[] = [
   'dispatcher.drain',
   'component.heartbeat',
   'component.stopped',
+  'metrics.asked',
+  'metrics.report',
 ];

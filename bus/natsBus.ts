@@ -8,13 +8,18 @@ import type { DependencyEvents } from './redis/connection.js';
 /** All subjects of the platform begin so, and one NATS can serve others as well. */
 const SUBJECT_PREFIX = 'mpcsfaas.';
 const SEAL_HEADER = 'Seal';
-/** Results and output go to clients as they are, workers go where they are told that a dispatcher is, and drain when they are told to. */
+/**
+ * Results, output and metrics go to clients as they are, workers go where they are told that a dispatcher is, and drain when they are
+ * told to; who asks for metrics makes every process work.
+ */
 const SEALED: readonly ControlTopic[] = [
   'tasks.settled',
   'task.output',
   'component.heartbeat',
   'worker.drain',
   'dispatcher.drain',
+  'metrics.asked',
+  'metrics.report',
 ];
 const RECONNECT_DELAY_MS = 250;
 const CLOSE_TIMEOUT_MS = 1_000;

@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import { buildApp } from '../api/app.js';
 import { LiveOutput } from '../api/logs/liveOutput.js';
+import { PlatformMetrics } from '../api/metrics/platformMetrics.js';
 import { SettledTasks } from '../api/settledTasks.js';
 import type { Config } from '../bus/config.js';
+import { gauge, type MetricFamily } from '../bus/metricFamilies.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
+import type { TaskLists } from '../bus/taskLists.js';
 import { type Component, runComponent, type Serving } from './component.js';
 import { StartError } from './startError.js';
 
@@ -13,14 +16,31 @@ import { StartError } from './startError.js';
 export function runApi(config: Config): Promise<void> {
   return runComponent('api', config, async (component) => {
     const stores = await component.openApiStores();
-    const control = await component.openControl(['tasks.settled', 'task.output']);
+    const control = await component.openControl([
+      'tasks.settled',
+      'task.output',
+      'component.heartbeat',
+      'component.stopped',
+      'metrics.report',
+    ]);
     const live = new LiveOutput((request) => {
       control.send('task.follow', { type: 'task.follow', ...request });
     });
     const settled = new SettledTasks({ store: stores.store });
+    const metrics = new PlatformMetrics({
+      self: { kind: 'api', id: component.id },
+      own: () => component.metrics.families(),
+      platform: () => platformFamilies(stores.lists),
+      ask: (scrape) => {
+        control.send('metrics.asked', { type: 'metrics.asked', scrape });
+        return !component.isAway('nats');
+      },
+    });
+    component.metrics.add(() => dependencyFamilies(component));
     control.listen((message) => {
       if (message.type === 'tasks.settled') settled.onSettled(message.tasks);
       else if (message.type === 'task.output') live.onOutput(message);
+      else metrics.onControl(message);
     });
     const app = await buildApp({
       ...stores,
@@ -37,6 +57,8 @@ export function runApi(config: Config): Promise<void> {
         else control.send('dispatcher.drain', { type: 'dispatcher.drain', dispatcher: name });
       },
       transition: component.transition,
+      metrics,
+      counts: component.counts,
       log: component.log,
       config,
       isReady: () => ({ redis: !component.isAway('redis'), nats: !component.isAway('nats') }),
@@ -46,6 +68,31 @@ export function runApi(config: Config): Promise<void> {
     });
     return listen(component, config, app);
   });
+}
+
+const dependencyFamilies = ({ isAway }: Component): MetricFamily[] => [
+  gauge('dependency_up', 'Whether this process reaches Redis and NATS.', [
+    [{ dependency: 'redis' }, isAway('redis') ? 0 : 1],
+    [{ dependency: 'nats' }, isAway('nats') ? 0 : 1],
+  ]),
+];
+
+async function platformFamilies(lists: TaskLists): Promise<MetricFamily[]> {
+  const { queued, running, delayed, blocked } = await lists.countTasks();
+  const { high, normal, low } = queued;
+  return [
+    gauge('tasks', 'Tasks that have not ended, by where they are.', [
+      [{ state: 'queued' }, high + normal + low],
+      [{ state: 'running' }, running],
+      [{ state: 'delayed' }, delayed],
+      [{ state: 'blocked' }, blocked],
+    ]),
+    gauge('queue_tasks', 'Tasks in the queues, by priority.', [
+      [{ priority: 'high' }, high],
+      [{ priority: 'normal' }, normal],
+      [{ priority: 'low' }, low],
+    ]),
+  ];
 }
 
 async function listen({ log }: Component, config: Config, app: Awaited<ReturnType<typeof buildApp>>): Promise<Serving> {

@@ -2,13 +2,15 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Actor } from 'xstate';
 import type { ApiKeyStore } from '../bus/apiKeys.js';
+import type { Bus } from '../bus/bus.js';
 import type { Config } from '../bus/config.js';
-import type { ComponentKind, ControlTopic } from '../bus/controlMessages.js';
+import type { ComponentKind, ControlMessage, ControlTopic } from '../bus/controlMessages.js';
 import { PlatformError } from '../bus/errors.js';
 import { EventSeal } from '../bus/eventSeal.js';
 import type { GroupStore } from '../bus/groupStore.js';
 import type { IdempotencyStore } from '../bus/idempotencyStore.js';
 import { openLog } from '../bus/log.js';
+import { counted, ProcessMetrics } from '../bus/metrics.js';
 import { NatsBus } from '../bus/natsBus.js';
 import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
 import { RedisApiKeys } from '../bus/redis/redisApiKeys.js';
@@ -24,6 +26,7 @@ import { every, systemClock } from '../actors/clock.js';
 import { componentMachine } from '../actors/lifecycles/componentMachine.js';
 import { runMachine } from '../actors/lifecycles/runMachine.js';
 import type { WorkerTimings } from '../actors/lifecycles/workerMachine.js';
+import { answering, MetricSources } from './metricSources.js';
 import { onStopSignals } from './stopSignals.js';
 
 /** How long a component waits for Redis and NATS at its start, before it serves without them. */
@@ -43,7 +46,12 @@ export interface Serving {
 export interface Component {
   readonly id: string;
   readonly log: Logger;
+  /** Counts as well. */
   readonly transition: TransitionLog;
+  /** What this process counts. */
+  readonly counts: ProcessMetrics;
+  /** All that this process has to tell when somebody asks for metrics. */
+  readonly metrics: MetricSources;
   readonly onError: (error: unknown) => void;
   /** Events for one dependency: they move the machine between running and degraded. */
   dependency(name: string): DependencyEvents;
@@ -54,7 +62,8 @@ export interface Component {
   readonly openStore: () => Promise<RedisTaskStore>;
   /** The store, and what only the API keeps in it, on one connection: what it writes together arrives in order. */
   readonly openApiStores: () => Promise<ApiStores>;
-  readonly openControl: (topics: readonly ControlTopic[]) => Promise<NatsBus>;
+  /** Answers for this process when metrics are asked for. */
+  readonly openControl: (topics: readonly ControlTopic[]) => Promise<Bus<ControlMessage, ControlMessage>>;
 }
 
 export interface ApiStores {
@@ -84,7 +93,10 @@ export async function runComponent(
   process.title = `mpcsfaas ${kind} ${id}`;
   const colour = process.stdout.isTTY;
   const style = { level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } };
-  const { log, transition, flush } = openLog(style);
+  const { log, transition: logTransition, flush } = openLog(style);
+  const counts = new ProcessMetrics();
+  const metrics = new MetricSources({ kind, id }, counts);
+  const transition = counted(logTransition, counts.transitions);
   const machine: Actor<typeof componentMachine> = runMachine(componentMachine, {
     machine: 'component',
     id: `${kind} ${id}`,
@@ -108,6 +120,8 @@ export async function runComponent(
     id,
     log,
     transition,
+    counts,
+    metrics,
     onError,
     dependency: (dependency) => ({
       lost: (reason) => {
@@ -140,10 +154,11 @@ export async function runComponent(
     },
     openControl: async (topics) => {
       const events = component.dependency('nats');
-      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics, events, seal, onError });
+      const asked = [...topics, 'metrics.asked'] as const;
+      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics: asked, events, seal, onError });
       control = bus;
       await waitFor(() => bus.connected);
-      return bus;
+      return answering(bus, metrics, onError);
     },
   };
 

@@ -70,7 +70,7 @@ async function startDispatcher(
     'component.heartbeat',
     'component.stopped',
   ]);
-  const { transition, onError } = component;
+  const { transition, counts, onError } = component;
   const dispatcher = new Dispatcher(
     {
       id: component.id,
@@ -82,7 +82,7 @@ async function startDispatcher(
       functionCacheBytes: FUNCTION_CACHE_BYTES,
     },
     {
-      ...{ store, workers, control, clock: systemClock, transition, onError },
+      ...{ store, workers, control, clock: systemClock, transition, counts, onError },
       nonce: newNonce,
       onDrainRequested: () => {
         component.requestStop();
@@ -92,6 +92,7 @@ async function startDispatcher(
     },
   );
   dispatcher.start();
+  component.metrics.add(() => dispatcher.reports.families());
   return dispatcher;
 }
 

@@ -5,7 +5,7 @@ import { runComponent, workerTimings } from './component.js';
 
 /** The heartbeat monitor's process. */
 export function runMonitor(config: Config): Promise<void> {
-  return runComponent('monitor', config, async ({ openStore, openControl, transition, onError, log }) => {
+  return runComponent('monitor', config, async ({ openStore, openControl, transition, counts, onError, log }) => {
     const store = await openStore();
     const control = await openControl(['worker.heartbeats']);
     const monitor = new HeartbeatMonitor(
@@ -15,6 +15,7 @@ export function runMonitor(config: Config): Promise<void> {
         control,
         clock: systemClock,
         transition,
+        counts,
         onError,
         onPaused: (paused) => {
           const words = paused

@@ -5,6 +5,7 @@ import { Releaser } from '../../actors/releaser.js';
 import { systemClock } from '../../actors/clock.js';
 import { PlatformError } from '../../bus/errors.js';
 import type { TaskRef } from '../../bus/messages.js';
+import { ProcessMetrics } from '../../bus/metrics.js';
 import type { InFlight, WorkerConnection } from '../../actors/workerConnection.js';
 import { until } from '../store/support/until.js';
 import { HEARTBEAT_MS, type HouseDispatcher, type HouseWorker, useHouse } from './support/house.js';
@@ -183,6 +184,7 @@ describe('LeaseKeeper', () => {
           renew: (tasks) => (away ? Promise.reject(new Error('away')) : Promise.resolve(tasks.map(() => true))),
         },
         clock: { ...systemClock, now: () => now },
+        counts: new ProcessMetrics(),
         refused: () => undefined,
         cutOff: () => told.push(now),
         onError: () => undefined,
@@ -225,6 +227,7 @@ describe('Releaser', () => {
       // Its patience is not the spec's.
       clock: { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 5) },
       transition: () => undefined,
+      counts: new ProcessMetrics(),
       acknowledge: (worker, { taskId }) => acknowledged.push([worker, taskId]),
       onReleased: (count) => (state.released += count),
       onError: (error) => errors.push(error),

@@ -69,6 +69,7 @@ describe("the API's documentation", () => {
       'post /keys/{key_id}/revoke',
       'get /health/live',
       'get /health/ready',
+      'get /metrics',
       'get /',
     ]);
   });

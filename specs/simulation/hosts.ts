@@ -7,6 +7,7 @@ import type { Bus } from '../../bus/bus.js';
 import type { ControlMessage } from '../../bus/controlMessages.js';
 import type { DispatcherMessage, TaskOrder, WorkerMessage } from '../../bus/messages.js';
 import { pythonOf } from '../../bus/requirement.js';
+import { ProcessMetrics } from '../../bus/metrics.js';
 import type { TaskStore } from '../../bus/taskStore.js';
 import type { TransitionLog } from '../../bus/transitionLog.js';
 import type { Ledger } from './ledger.js';
@@ -157,6 +158,7 @@ export class DispatcherHost extends Host {
         control,
         clock,
         transition: this.transitions(life),
+        counts: new ProcessMetrics(),
         nonce: () => world.random.hex(8),
         onError: this.onError(life),
       },

@@ -14,3 +14,17 @@ export async function eventually(
     await sleep(POLL_MS);
   }
 }
+
+/** Repeats a check until it throws nothing. @throws what it threw last, when the time is over */
+export async function eventuallyPasses(check: () => void | Promise<void>, withinMs = 10_000): Promise<void> {
+  const deadlineMs = performance.now() + withinMs;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error;
+      await sleep(POLL_MS);
+    }
+  }
+}

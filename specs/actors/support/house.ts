@@ -7,6 +7,7 @@ import { DISPATCHER, type Bus } from '../../../bus/bus.js';
 import { CONTROL_TOPICS, type ControlMessage } from '../../../bus/controlMessages.js';
 import { MemoryHub } from '../../../bus/memoryBus.js';
 import type { DispatcherMessage, WorkerMessage } from '../../../bus/messages.js';
+import { ProcessMetrics } from '../../../bus/metrics.js';
 import type { NewTask, TaskState, TaskStore } from '../../../bus/taskStore.js';
 import { recordTransitions } from '../../lifecycles/support/transitions.js';
 import { newTask, StoreFixture } from '../../store/support/storeFixture.js';
@@ -99,6 +100,7 @@ export class House {
         control,
         clock: systemClock,
         transition: this.transitions.log,
+        counts: new ProcessMetrics(),
         nonce: () => randomUUID().slice(0, 8),
         onDrainRequested: () => house.drainRequests++,
         onError: this.onError,

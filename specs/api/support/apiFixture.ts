@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { buildApp } from '../../../api/app.js';
 import type { ApiDependencies } from '../../../api/services.js';
 import { LiveOutput } from '../../../api/logs/liveOutput.js';
+import { PlatformMetrics } from '../../../api/metrics/platformMetrics.js';
 import { SettledTasks, type SettledTasksOptions } from '../../../api/settledTasks.js';
 import type { TaskRef } from '../../../bus/messages.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
@@ -99,6 +100,12 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     apiKeys,
     settled,
     live: new LiveOutput(() => undefined),
+    metrics: new PlatformMetrics({
+      self: { kind: 'api', id: 'api-1' },
+      own: () => Promise.resolve([]),
+      platform: () => Promise.resolve([]),
+      ask: () => false,
+    }),
     log,
     announceQueued: (count) => announced.queued.push(count),
     announceCancelled: (refs) => announced.cancelled.push(...refs),

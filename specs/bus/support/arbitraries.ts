@@ -120,6 +120,19 @@ export const dispatcherMessage = union<DispatcherMessage>({
 const kind = fc.constantFrom('api', 'dispatcher', 'worker', 'monitor') as Arbitrary<'api'>;
 const state = fc.constantFrom('completed', 'failed', 'cancelled') as Arbitrary<'completed'>;
 
+const metricFamily = fc.record({
+  name: fc.constantFrom('mpcsfaas_up', 'process_cpu_seconds_total'),
+  help: text,
+  type: fc.constantFrom('counter', 'gauge', 'histogram', 'summary') as Arbitrary<'counter'>,
+  samples: list(
+    fc.record({
+      suffix: fc.constantFrom('', '_bucket', '_sum', '_count'),
+      labels: fc.dictionary(fc.constantFrom('component', 'le', 'instance'), text, { noNullPrototype: true }),
+      value: fc.double({ noNaN: true, noDefaultInfinity: true }),
+    }),
+  ),
+});
+
 export const controlMessage = union<ControlMessage>({
   'tasks.queued': fc.record({ count }),
   'tasks.settled': fc.record({
@@ -140,6 +153,8 @@ export const controlMessage = union<ControlMessage>({
     { requiredKeys: ['kind', 'id', 'state'] },
   ),
   'component.stopped': fc.record({ kind, id: text }),
+  'metrics.asked': fc.record({ scrape: text }),
+  'metrics.report': fc.record({ scrape: text, kind, id: text, families: list(metricFamily) }),
 });
 
 /** A valid frame with some bytes changed, cut off, repeated or put in. */
