@@ -7,6 +7,7 @@ export function metricRoutes(app: Api, { metrics }: ApiServices): void {
   app.get(
     '/metrics',
     {
+      config: { scope: 'operate' },
       schema: {
         operationId: 'getMetrics',
         tags: ['operations'],
