@@ -70,10 +70,10 @@ export function runApi(config: Config): Promise<void> {
   });
 }
 
-const dependencyFamilies = ({ isAway }: Component): MetricFamily[] => [
+const dependencyFamilies = (component: Component): MetricFamily[] => [
   gauge('dependency_up', 'Whether this process reaches Redis and NATS.', [
-    [{ dependency: 'redis' }, isAway('redis') ? 0 : 1],
-    [{ dependency: 'nats' }, isAway('nats') ? 0 : 1],
+    [{ dependency: 'redis' }, component.isAway('redis') ? 0 : 1],
+    [{ dependency: 'nats' }, component.isAway('nats') ? 0 : 1],
   ]),
 ];
 

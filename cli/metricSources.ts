@@ -1,8 +1,9 @@
 import type { Registry } from 'prom-client';
 import type { Bus } from '../bus/bus.js';
 import type { ComponentKind, ControlMessage } from '../bus/controlMessages.js';
-import { METRIC_TYPES, type MetricFamily, processFamilies } from '../bus/metricFamilies.js';
+import { METRIC_TYPES, type MetricFamily } from '../bus/metricFamilies.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
+import { processFamilies } from '../bus/processFamilies.js';
 
 /**
  * What one process has to tell when somebody asks for metrics: what it counts, what its actors say of their present state, and what

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { processFamilies } from '../../bus/metricFamilies.js';
 import { counted, Histogram, ProcessMetrics } from '../../bus/metrics.js';
+import { processFamilies } from '../../bus/processFamilies.js';
 import { exposition, merged } from '../../api/metrics/exposition.js';
 
 describe('what a process counts', () => {
