@@ -18,7 +18,7 @@ export interface TaskLists {
   listTasks(query: TaskQuery): Promise<Page<TaskSummary>>;
   /** By the time they were registered. @throws PlatformError VALIDATION_FAILED when the cursor is not of this list */
   listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>>;
-  /** How many tasks wait and run now. */
+  /** How many tasks wait and run now, and have ended. */
   countTasks(): Promise<TaskCounts>;
   /** How many entries are before a queued task in its queue; undefined when it is not among the next 100,000. */
   countAhead(task: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement'>): Promise<number | undefined>;
@@ -51,13 +51,22 @@ export interface Page<Item> {
 export type TaskSummary = Omit<TaskRecord, 'payload' | 'history'>;
 
 export interface TaskCounts {
-  /** Entries of the queues, cancelled ones not yet skipped included. */
   queued: Record<Priority, number>;
   running: number;
-  /** Waiting for a time: delayed, or for the next try. */
+  /** Not due yet. */
   delayed: number;
+  /** Waiting for the next try. */
+  retrying: number;
   /** Waiting for other tasks. */
   blocked: number;
+  /** All that have ended, those included that have expired since. */
+  completed: number;
+  cancelled: number;
+  failed: number;
+  /** `failed` by type, those alone that there were. */
+  failures: Partial<Record<FailureType, number>>;
+  /** When that queued task was submitted which was submitted first; absent when none is queued. */
+  oldestQueuedAtMs?: number;
 }
 
 export interface Submission {

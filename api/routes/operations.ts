@@ -1,7 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { type ErrorCode, PlatformError } from '../../bus/errors.js';
 import type { DispatcherRecord } from '../../bus/taskStore.js';
-import { errorResponses } from '../schemas.js';
+import { errorResponses, Nullable } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
 import { workerRoutes } from './workers.js';
@@ -32,11 +32,17 @@ const Stats = Type.Object({
   at: isoTimeSchema('When this was read'),
   at_ms: msTimeSchema('When this was read'),
   tasks: Type.Object({
-    queued: Type.Integer({ description: 'In the queues: cancelled ones count until their turn comes' }),
+    queued: Type.Integer({ description: 'In the queues' }),
     running: Type.Integer({ description: 'Handed to workers' }),
-    delayed: Type.Integer({ description: 'Waiting for a time: delayed, or for the next try' }),
+    delayed: Type.Integer({ description: 'Not due yet' }),
+    retrying: Type.Integer({ description: 'Waiting for the next try' }),
     blocked: Type.Integer({ description: 'Waiting for other tasks' }),
+    completed: Type.Integer({ description: 'Ended so, those included that have expired since' }),
+    failed: Type.Integer({ description: 'Ended so, those included that have expired since' }),
+    cancelled: Type.Integer({ description: 'Ended so, those included that have expired since' }),
   }),
+  failures: Type.Record(Type.String(), Type.Integer(), { description: '`failed` by failure type' }),
+  oldest_queued_at_ms: Nullable(msTimeSchema('When that queued task was submitted which was submitted first')),
   queues: Type.Object({ high: Type.Integer(), normal: Type.Integer(), low: Type.Integer() }),
   slots: Type.Object({ total: Type.Integer(), busy: Type.Integer() }),
   workers: Type.Integer(),
@@ -103,7 +109,8 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
         store.readDispatchers(),
       ]);
       const now = Date.now();
-      const { queued, running, delayed, blocked } = counts;
+      const { queued, failures, oldestQueuedAtMs } = counts;
+      const { running, delayed, retrying, blocked, completed, failed, cancelled } = counts;
       const present = workers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
       const alive = dispatchers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
       const sum = (count: (one: DispatcherRecord) => number): number =>
@@ -111,7 +118,12 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
       return {
         at: isoTime(now),
         at_ms: now,
-        tasks: { queued: queued.high + queued.normal + queued.low, running, delayed, blocked },
+        tasks: {
+          queued: queued.high + queued.normal + queued.low,
+          ...{ running, delayed, retrying, blocked, completed, failed, cancelled },
+        },
+        failures: failures,
+        oldest_queued_at_ms: oldestQueuedAtMs ?? null,
         queues: queued,
         slots: {
           total: present.reduce((total, { slots }) => total + slots, 0),

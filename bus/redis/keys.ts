@@ -16,6 +16,9 @@ import { createHash } from 'node:crypto';
  *     {q:N}:dependents:<task id>  set    ids of blocked tasks that wait for this one
  *     {q:N}:recent              stream   ids of accepted tasks, an entry per batch: what lists are made from, see `taskIndex.ts`
  *     {q:N}:failures            stream   ids and failure types of failed and cancelled tasks, an entry per batch
+ *     {q:N}:counts              hash     tasks that have ended: `completed`, and by failure type, `Cancelled` among them; never less, though tasks
+ *                                        expire. `retrying`: tasks in `delayed` that are. `dead:1`, `:2`, `:3`: entries of cancelled tasks
+ *                                        in the queues, by priority
  *     function:<function id>    hash     content-addressed, outside the shards: name, payload, registered, and origin, source, python where they are told
  *     runs:<function id>        hash     how many of its tasks completed and failed, their run times (us) together, and by bucket, see `functionRuns.ts`
  *     functions                 zset     ids of all functions, by registration time (ms)
@@ -44,6 +47,7 @@ export interface ShardKeys {
   requirements: string;
   recent: string;
   failures: string;
+  counts: string;
 }
 
 export function shardKeys(index: number): ShardKeys {
@@ -60,6 +64,7 @@ export function shardKeys(index: number): ShardKeys {
     requirements: `${tag}:requirements`,
     recent: `${tag}:recent`,
     failures: `${tag}:failures`,
+    counts: `${tag}:counts`,
   };
 }
 

@@ -6,6 +6,7 @@ import { FUNCTIONS_KEY, PRIORITIES } from './keys.js';
 import { byTimeThenId, parsePlace, parseTimed, placeCursor, type TimedId, timedCursor } from './listCursors.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
+import { countTasks } from './taskCounts.js';
 import { type IndexedTask, type IndexName, newestFirst } from './taskIndex.js';
 import { parseSubmission, SUBMISSION_FIELDS } from './taskExtras.js';
 import { parseSummary, SUMMARY_FIELDS } from './taskRecord.js';
@@ -56,31 +57,8 @@ export class RedisTaskLists implements TaskLists {
     return found.length > limit && last ? { items, cursor: timedCursor('functions', last) } : { items };
   }
 
-  async countTasks(): Promise<TaskCounts> {
-    return guarded(async () => {
-      const counts: TaskCounts = { queued: { high: 0, normal: 0, low: 0 }, running: 0, delayed: 0, blocked: 0 };
-      await Promise.all(
-        this.shards.all.map(async ({ queues, requirements, leases, delayed, blocked }) => {
-          const known = (await this.redis.hkeys(requirements)).filter((requirement) => requirement !== '');
-          const lengths = queues.map(async (queue) => {
-            const lists = [queue, ...known.map((requirement) => `${queue}:${requirement}`)];
-            const each = await Promise.all(lists.map((list) => this.redis.llen(list)));
-            return each.reduce((sum, length) => sum + length, 0);
-          });
-          const [running, waiting, held, ...queued] = await Promise.all([
-            this.redis.zcard(leases),
-            this.redis.zcard(delayed),
-            this.redis.zcard(blocked),
-            ...lengths,
-          ]);
-          counts.running += running;
-          counts.delayed += waiting;
-          counts.blocked += held;
-          PRIORITIES.forEach((priority, place) => (counts.queued[priority] += queued[place] ?? 0));
-        }),
-      );
-      return counts;
-    });
+  countTasks(): Promise<TaskCounts> {
+    return countTasks(this.redis, this.shards);
   }
 
   async countAhead({
@@ -126,8 +104,8 @@ export class RedisTaskLists implements TaskLists {
   /** Nothing can match: said at once, where a look through all tasks would say it late. */
   private async isVain({ states }: TaskQuery): Promise<boolean> {
     if (!states || states.some((state) => isTerminal(state) || state === 'running')) return false;
-    const { queued, delayed, blocked } = await this.countTasks();
-    return queued.high + queued.normal + queued.low + delayed + blocked === 0;
+    const { queued, delayed, retrying, blocked } = await this.countTasks();
+    return queued.high + queued.normal + queued.low + delayed + retrying + blocked === 0;
   }
 
   private async listIndexed(index: IndexName, query: TaskQuery): Promise<Page<TaskSummary>> {

@@ -20,7 +20,8 @@ function statusLines(api: PlatformApi, screen: Screen, stats: Json): string[] {
   const high = number(queues['high']);
   return [
     `${screen.paint('bold', 'MPCSFaaS')} at ${api.url}`,
-    `Tasks    ${number(tasks['queued'])} queued${high > 0 ? ` (${high} high)` : ''}, ${number(tasks['running'])} running, ${number(tasks['delayed'])} delayed, ${number(tasks['blocked'])} blocked`,
+    `Tasks    ${number(tasks['queued'])} queued${high > 0 ? ` (${high} high)` : ''}, ${number(tasks['running'])} running, ${number(tasks['delayed'])} delayed, ${number(tasks['retrying'])} retrying, ${number(tasks['blocked'])} blocked`,
+    `Ended    ${number(tasks['completed'])} completed, ${number(tasks['failed'])} failed, ${number(tasks['cancelled'])} cancelled`,
     `Slots    ${number(slots['busy'])} of ${number(slots['total'])} busy, ${plural(workers, 'worker')}, ${plural(dispatchers, 'dispatcher')}`,
     `Rate     ${number(rates['completed_per_s'])} completed/s, ${number(rates['failed_per_s'])} failed/s`,
     ...(dispatchers === 0

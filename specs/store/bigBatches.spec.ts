@@ -57,7 +57,7 @@ for (const shards of [1, 3]) {
     });
 
     it('leaves no lease and no queue entry behind', async () => {
-      const keys = (await fixture.redis.keys('*')).filter((key) => !/:task:|:recent$/.test(key));
+      const keys = (await fixture.redis.keys('*')).filter((key) => !/:task:|:recent$|:counts$/.test(key));
       expect(keys).to.deep.equal([]);
     });
   });

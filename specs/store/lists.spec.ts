@@ -176,15 +176,32 @@ for (const shards of [1, 3]) {
       });
     });
 
-    it('count what waits and runs', async () => {
-      await fixture.claimed(newTask());
-      await fixture.store.submit([newTask(), newTask({ priority: 'high' }), newTask({ delayMs: 60_000 })]);
-      expect(await lists.countTasks()).to.deep.equal({
-        queued: { high: 1, normal: 1, low: 0 },
-        running: 1,
-        delayed: 1,
-        blocked: 0,
+    it('count what waits, runs and has ended', async () => {
+      const retry = { maxRetries: 1, backoffMs: 60_000, backoffFactor: 1, maxBackoffMs: 60_000, jitter: 0 };
+      const [done, alsoDone, failed, crash, again] = await fixture.claimed(
+        ...[newTask(), newTask(), newTask(), newTask({ maxAttempts: 1 }), newTask({ retry }), newTask()],
+      );
+      await fixture.store.settle([
+        ...[settlement(done!), settlement(alsoDone!), settlement(failed!, raised), settlement(crash!, crashed())],
+        settlement(again!, { ...raised, failure: { ...raised.failure, bases: ['ValueError', 'Exception'] } }),
+      ]);
+      const [oldest, vain] = [newTask({ requirement: 'gpu' }), newTask()];
+      const beganMs = Date.now();
+      await fixture.store.submit([oldest]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const soonMs = Date.now();
+      await fixture.store.submit([vain, newTask({ priority: 'high' }), newTask({ delayMs: 60_000 })]);
+      await fixture.store.cancel([vain.taskId]);
+      const { oldestQueuedAtMs, ...counts } = await lists.countTasks();
+      expect(counts).to.deep.equal({
+        ...{ queued: { high: 1, normal: 1, low: 0 }, running: 1, delayed: 1, retrying: 1, blocked: 0 },
+        ...{ completed: 2, cancelled: 1, failed: 2, failures: { UserException: 1, ProcessCrashed: 1 } },
       });
+      expect(oldestQueuedAtMs).to.be.within(beganMs - 1, soonMs);
+      // A second settlement of the same attempt changes nothing, nor does a second cancellation.
+      await fixture.store.settle([settlement(done!), settlement(failed!, raised)]);
+      await fixture.store.cancel([vain.taskId]);
+      expect(await lists.countTasks()).to.deep.include(counts);
     });
   });
 }

@@ -12,7 +12,7 @@ local verdicts = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'after')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'priority')
   local state = task[1]
   if not state then
     verdicts[#verdicts + 1] = { 'unknown', '', '' }
@@ -26,8 +26,12 @@ for i = 3, #ARGV do
     elseif state == 'blocked' then
       redis.call('ZREM', KEYS[4], id)
       redis.call('DEL', unmet_key(prefix, id))
-    elseif state ~= 'queued' then
+    elseif state == 'queued' then
+      -- Its entry stays in the queue until its turn comes.
+      tally('dead:' .. (task[4] or '2'), 1)
+    else
       redis.call('ZREM', KEYS[1], id)
+      if state == 'retrying' then tally('retrying', -1) end
     end
     redis.call('EXPIRE', key, seconds_kept(task[3], ttl))
     failed_as(id, 'Cancelled')
@@ -35,4 +39,5 @@ for i = 3, #ARGV do
   end
 end
 index_failures(KEYS[3])
+keep_counts(prefix)
 return verdicts

@@ -35,6 +35,9 @@ while position <= #ARGV do
   position = position + 2 + count
 end
 
+-- What changes in the counts of the shard, see keys.ts: nothing in most claims.
+local counts_key = string.gsub(prefix, 'task:$', 'counts')
+local retried, dead = 0, 0
 local due = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1000)
 for i = 1, #due do
   local id = due[i]
@@ -45,6 +48,7 @@ for i = 1, #due do
     redis.call('LPUSH', queue_for(KEYS[tonumber(task[2] or 2)], task[4], KEYS[6], time), id)
     promoted[#promoted + 1] = id
     promoted[#promoted + 1] = task[1]
+    if task[1] == 'retrying' then retried = retried + 1 end
   end
   redis.call('ZREM', KEYS[4], id)
 end
@@ -80,6 +84,8 @@ local function take(list, count)
       leases[#leases + 1] = id
       taken = taken + 1
       bytes = bytes - (task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args'))
+    else
+      dead = dead + 1
     end
   end
   return taken, #ids < count
@@ -116,7 +122,10 @@ for priority = 1, 3 do
     end
     open = still
   end
+  if dead > 0 then redis.call('HINCRBY', counts_key, 'dead:' .. priority, -dead) end
+  dead = 0
 end
+if retried > 0 then redis.call('HINCRBY', counts_key, 'retrying', -retried) end
 
 if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
 

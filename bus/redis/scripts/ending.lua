@@ -9,11 +9,25 @@ local function seconds_kept(after, usual)
   return own
 end
 
+-- What this call changes in the counts of the shard, see keys.ts.
+local changes = {}
+
+local function tally(field, change)
+  changes[field] = (changes[field] or 0) + change
+end
+
 -- What goes into the index of failed and cancelled tasks, see taskIndex.ts.
 local failures = {}
 
 local function failed_as(id, failure_type)
   failures[#failures + 1] = id .. failure_type
+  tally(failure_type, 1)
+end
+
+-- The counts that changed: one command for each, however many tasks there were.
+local function keep_counts(prefix)
+  local key = string.gsub(prefix, 'task:$', 'counts')
+  for field, change in pairs(changes) do redis.call('HINCRBY', key, field, change) end
 end
 
 -- One entry for all of them.

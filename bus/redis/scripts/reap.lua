@@ -65,4 +65,5 @@ for i = 1, #expired do
   redis.call('ZREM', KEYS[4], id)
 end
 index_failures(KEYS[6])
+keep_counts(prefix)
 return answer

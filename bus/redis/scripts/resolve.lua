@@ -54,4 +54,5 @@ for i = 3, #ARGV, 3 do
   answer[#answer + 1] = verdict
 end
 index_failures(KEYS[6])
+keep_counts(prefix)
 return answer

@@ -36,6 +36,7 @@ end
 
 local function complete(key, worker, ran, payload, kept)
   redis.call('HSET', key, 'state', 'completed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'args', '')
+  tally('completed', 1)
   redis.call('EXPIRE', key, kept)
   return 'completed'
 end
@@ -95,6 +96,7 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
     if task[5] then delay, exception = retry_of(key, task[5], retries, failure, tonumber(random)) end
     if not delay then return fail(id, key, worker, ran, payload, kept, failure, now_and .. 'task.raised failed' .. on_worker) end
     redis.call('ZADD', KEYS[4], string.format('%.0f', now + delay), id)
+    tally('retrying', 1)
     return wait_again(id, key, 'retrying', worker, now_and
       .. string.format('task.retried retrying%s: %s, next attempt in %.0f ms', on_worker, exception, delay))
   end
@@ -167,4 +169,5 @@ end
 
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
 index_failures(KEYS[6])
+keep_counts(prefix)
 return verdicts

@@ -1,0 +1,43 @@
+-- Counts the tasks of a shard, at one moment: waiting and running ones by the lengths of what they are in, ended ones by their counts.
+--
+-- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] blocked   KEYS[7] requirements   KEYS[8] counts
+-- ARGV[1] prefix of task keys
+-- Returns { high, normal, low, delayed and retrying, running, blocked, ms when the oldest queued task was submitted or '' }, and the
+-- counts: { field, change, ... }.
+
+-- Entries of cancelled tasks lie in the queues until their turn comes. So many are looked through for one that is still queued.
+local MOST_PASSED = 20
+local oldest
+
+local function lists_of(queue)
+  local lists = { queue }
+  for _, requirement in ipairs(redis.call('HKEYS', KEYS[7])) do
+    if requirement ~= '' then lists[#lists + 1] = queue .. ':' .. requirement end
+  end
+  return lists
+end
+
+local function look_at_oldest(list)
+  local ids = redis.call('LRANGE', list, -MOST_PASSED, -1)
+  for i = #ids, 1, -1 do
+    local task = redis.call('HMGET', ARGV[1] .. ids[i], 'state', 'submitted', 'history')
+    if task[1] == 'queued' then
+      local since = tonumber(task[2] or string.match(task[3] or '', '^%d+'))
+      if since and (not oldest or since < oldest) then oldest = since end
+      return
+    end
+  end
+end
+
+local answer = {}
+for priority = 1, 3 do
+  answer[priority] = 0
+  for _, list in ipairs(lists_of(KEYS[priority])) do
+    local length = redis.call('LLEN', list)
+    answer[priority] = answer[priority] + length
+    if length > 0 then look_at_oldest(list) end
+  end
+end
+for place = 4, 6 do answer[place] = redis.call('ZCARD', KEYS[place]) end
+answer[7] = oldest and string.format('%.0f', oldest) or ''
+return { answer, redis.call('HGETALL', KEYS[8]) }
