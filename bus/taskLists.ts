@@ -33,6 +33,8 @@ export interface TaskLists {
 }
 
 export interface TaskQuery {
+  /** Of these alone, in their order, those that are there and match, whatever the limit; there is no cursor then. */
+  taskIds?: string[];
   /** Any when absent. */
   states?: readonly TaskState[];
   functionId?: string;

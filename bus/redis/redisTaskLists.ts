@@ -34,7 +34,8 @@ export class RedisTaskLists implements TaskLists {
   }
 
   async listTasks(query: TaskQuery): Promise<Page<TaskSummary>> {
-    const { states, failureType } = query;
+    const { taskIds, states, failureType } = query;
+    if (taskIds) return { items: (await this.summaries(taskIds, query)).filter((task) => task !== undefined) };
     if (failureType === undefined && states?.length === 1 && states[0] === 'running') return this.listRunning(query);
     const ended = states?.every((state) => state === 'failed' || state === 'cancelled') ?? false;
     const index = failureType !== undefined || ended ? 'failures' : 'recent';

@@ -69,6 +69,17 @@ describe('lists in the API', () => {
     expect(task!['failure']).to.deep.equal({ type: 'UserException', message: 'no such thing', exception: 'KeyError' });
   });
 
+  it('have named tasks, in the order they are named, without those that are not there', async () => {
+    const ids = [await api.submit(), await api.submit(), await api.submit()] as const;
+    const named = (query: string) => api.get(`/tasks?ids=${query}`).then(({ body }) => body);
+    const { tasks, cursor } = await named(`${ids[2]},${UNKNOWN_ID},${ids[0].toUpperCase()}`);
+    expect((tasks as { task_id: string }[]).map(({ task_id }) => task_id)).to.deep.equal([ids[2], ids[0]]);
+    expect(cursor).to.equal(null);
+    expect((await named(`${ids[1]}&status=RUNNING`))['tasks']).to.deep.equal([]);
+    for (const bad of ['', 'x', `${ids[0]},`, Array.from({ length: 101 }, () => ids[0]).join()])
+      expect((await api.get(`/tasks?ids=${bad}`)).status).to.equal(400);
+  });
+
   it('go on with a cursor until it is null', async () => {
     for (let count = 0; count < 5; count++) await api.submit();
     const seen: unknown[] = [];
