@@ -77,7 +77,7 @@ describe('lists in the API', () => {
     expect(cursor).to.equal(null);
     expect((await named(`${ids[1]}&status=RUNNING`))['tasks']).to.deep.equal([]);
     for (const bad of ['', 'x', `${ids[0]},`, Array.from({ length: 101 }, () => ids[0]).join()])
-      expect((await api.get(`/tasks?ids=${bad}`)).status).to.equal(400);
+      expect((await api.get(`/tasks?ids=${bad}`)).status).to.equal(422);
   });
 
   it('go on with a cursor until it is null', async () => {
