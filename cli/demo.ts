@@ -58,6 +58,7 @@ function demoEnvironment(env: Environment, directory: string): Environment {
     ...env,
     API_HOST: '',
     API_PORT: '0',
+    API_KEYS: '',
     DISPATCHER_PORT: '0',
     REDIS_URL: '',
     NATS_URL: '',

@@ -18,6 +18,7 @@ export function addKeyCommands(program: Command, configured: () => [Config, Envi
     .requiredOption('--scope <scope>', `what it may do: ${SCOPES.join(', ')}; repeatable`, collect, [])
     .option('--expires <duration>', 'when it stops being valid, such as 12h or 30d; without it never')
     .option('--name <name>', 'for people', '')
+    .option('--out <file>', 'write it into a new file that you alone can read')
     .option('--json', 'an object for programs')
     .action(async (options: CreateOptions) => (await import('./keys.js')).createKey(...configured(), options));
 

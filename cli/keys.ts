@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { keyStory } from '../api/keyStory.js';
 import type { Config, Environment } from '../bus/config.js';
@@ -19,6 +19,7 @@ export interface CreateOptions {
   scope: string[];
   expires?: string;
   name: string;
+  out?: string;
   json?: boolean;
 }
 
@@ -34,15 +35,18 @@ export function createKey(config: Config, env: Environment, options: CreateOptio
     const { tenant, scope, name, expires } = options;
     const expiry = expires === undefined ? {} : { expiresAtMs: nowMs + durationMs(expires) };
     const { key, record } = newApiKey({ tenant, name, scopes: scope as Scope[], ...expiry }, nowMs);
+    // Before the key is good for anything: one that nobody has would be left.
+    if (options.out !== undefined) writeKeyFile(options.out, key);
     await keys.add(record);
     if (screen.json) {
-      screen.object({ ...keyStory(record, nowMs), key });
+      screen.object({ ...keyStory(record, nowMs), ...(options.out === undefined && { key }) });
       return;
     }
-    // Alone on stdout, so that `mpcsfaas key create ... > file` has it and nothing else.
-    screen.line(key);
-    screen.note('This is the only time that the key is shown. Revoke it with');
-    screen.note(`  mpcsfaas key revoke ${record.keyId}`);
+    // Alone on stdout, for programs that take it from there.
+    if (options.out === undefined) screen.line(key);
+    const where =
+      options.out === undefined ? 'This is the only time that the key is shown.' : `The key is in ${options.out}.`;
+    screen.note(`${where} To revoke it: mpcsfaas key revoke ${record.keyId}`);
   });
 }
 
@@ -105,6 +109,15 @@ async function withKeys(
     throw new CommandError(error.message, error.code === 'STORE_UNAVAILABLE' ? EXIT.unreachable : EXIT.usage);
   } finally {
     redis.disconnect();
+  }
+}
+
+function writeKeyFile(path: string, key: string): void {
+  try {
+    writeFileSync(path, `${key}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code === 'EEXIST' ? 'there is such a file already' : String(cause);
+    throw new CommandError(`The key cannot be written to ${path}: ${why}.`, EXIT.usage, { cause });
   }
 }
 

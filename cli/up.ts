@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { SystemEvent } from '../actors/system.js';
 import type { Config, Environment } from '../bus/config.js';
 import { LogTail } from './logTail.js';
@@ -89,17 +90,29 @@ function banner(config: Config, addresses: PlatformAddresses): string[] {
       : [`  One more     make worker MODE=${config.mode} DISPATCHER_URL=${addresses.dispatcherUrl}`]),
     ...(config.mode === 'local' ? [] : [`               or ${oneMore}`]),
     '',
-    'Paste this into another terminal to run a function:',
+    ...(config.apiKeysRequired ? keyAdvice(config) : ['Paste this into another terminal to run a function:']),
     '',
-    firstFunction(config.python, addresses.apiUrl),
+    firstFunction(config.python, addresses.apiUrl, config.apiKeysRequired),
+  ];
+}
+
+function keyAdvice(config: Config): string[] {
+  const where = config.dataDir === resolve('.platform') ? '' : `DATA_DIR=${config.dataDir} `;
+  return [
+    'It asks for API keys. Paste this into another terminal to make one and run a function:',
+    '',
+    `export MPCSFAAS_API_KEY=$(${where}mpcsfaas key create --scope submit --scope read)`,
   ];
 }
 
 /** One line for a shell that registers a function, runs it and prints its result, with nothing but dill. */
-export function firstFunction(python: string, apiUrl: string): string {
+export function firstFunction(python: string, apiUrl: string, withKey = false): string {
+  const headers = withKey
+    ? '{"content-type":"application/json","authorization":"Bearer "+os.environ["MPCSFAAS_API_KEY"]}'
+    : '{"content-type":"application/json"}';
   const script = [
-    'import base64,dill,json,urllib.request as u',
-    `call=lambda p,**b:json.load(u.urlopen(u.Request("${apiUrl}"+p,json.dumps(b).encode() if b else None,{"content-type":"application/json"})))`,
+    `import base64,dill,json${withKey ? ',os' : ''},urllib.request as u`,
+    `call=lambda p,**b:json.load(u.urlopen(u.Request("${apiUrl}"+p,json.dumps(b).encode() if b else None,${headers})))`,
     'pack=lambda o:base64.b64encode(dill.dumps(o)).decode()',
     'f=call("/register_function",name="square",payload=pack(lambda x:x*x))["function_id"]',
     't=call("/execute_function",function_id=f,payload=pack(((7,),{})))["task_id"]',

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { readFileSync } from 'node:fs';
 import type { Environment } from '../../bus/config.js';
 import type { TasksOptions } from './listCommands.js';
 import { CommandError, EXIT, PlatformApi } from './platformApi.js';
@@ -9,6 +10,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8000';
 
 interface CommonOptions {
   url?: string;
+  keyFile?: string;
   json?: boolean;
 }
 
@@ -21,13 +23,14 @@ export function addClientCommands(program: Command, env: Environment): void {
       .command(words)
       .description(description)
       .option('--url <url>', `where the API is (MPCSFAAS_URL, else ${DEFAULT_URL})`)
+      .option('--key-file <path>', 'file with the API key, where one is asked for (MPCSFAAS_API_KEY)')
       .option('--json', 'objects for programs, one per line');
-  const opened = ({ url, json }: CommonOptions): [PlatformApi, Screen] => {
+  const opened = ({ url, keyFile, json }: CommonOptions): [PlatformApi, Screen] => {
     const given = url ?? env['MPCSFAAS_URL'] ?? '';
     const where = given === '' ? DEFAULT_URL : given;
     if (!/^https?:\/\/\S+$/.test(where))
       throw new CommandError(`${where} is not a URL such as ${DEFAULT_URL}.`, EXIT.usage);
-    return [new PlatformApi(where.replace(/\/+$/, '')), openScreen(json === true, env)];
+    return [new PlatformApi(where.replace(/\/+$/, ''), apiKey(env, keyFile)), openScreen(json === true, env)];
   };
 
   command('status', 'how the platform stands').action(async (options: CommonOptions) =>
@@ -115,4 +118,22 @@ export function addClientCommands(program: Command, env: Environment): void {
     .action(async (kind: string, name: string, options: CommonOptions & { wait: boolean; timeout: string }) =>
       (await import('./overviewCommands.js')).drain(...opened(options), kind, name, options),
     );
+}
+
+/** From a file or a variable, never from an option: command lines are seen by everybody on the machine. */
+function apiKey(env: Environment, file: string | undefined): string | undefined {
+  let key = env['MPCSFAAS_API_KEY'] ?? '';
+  if (file !== undefined) {
+    try {
+      key = readFileSync(file, 'utf8');
+    } catch (cause) {
+      throw new CommandError(`--key-file ${file} cannot be read.`, EXIT.usage, { cause });
+    }
+  }
+  key = key.trim();
+  if (key === '') return undefined;
+  if (!/^[!-~]+$/.test(key)) {
+    throw new CommandError('The API key (--key-file, MPCSFAAS_API_KEY) must be one word such as mpcs_....', EXIT.usage);
+  }
+  return key;
 }

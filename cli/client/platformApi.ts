@@ -22,7 +22,14 @@ const ANSWER_MARGIN_MS = 10_000;
 
 /** The API of a platform, over HTTP: all that the commands for people know of it. */
 export class PlatformApi {
-  constructor(readonly url: string) {}
+  readonly #identity: Record<string, string>;
+
+  constructor(
+    readonly url: string,
+    key?: string,
+  ) {
+    this.#identity = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  }
 
   get(path: string, waitMs = 0): Promise<Json> {
     return this.call('GET', path, undefined, waitMs);
@@ -71,7 +78,12 @@ export class PlatformApi {
 
   private async fetch(path: string, init: RequestInit): Promise<Response> {
     try {
-      return await fetch(this.url + path, init);
+      return await fetch(this.url + path, {
+        ...init,
+        headers: { ...(init.headers as Record<string, string>), ...this.#identity },
+        // The key is for this server and no other.
+        redirect: 'manual',
+      });
     } catch (cause) {
       throw new CommandError(
         `No platform answers at ${this.url}. Start one with \`make up\`, or say where it is with --url or MPCSFAAS_URL.`,

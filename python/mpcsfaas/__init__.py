@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         NoSuitableWorker as NoSuitableWorker,
     )
     from .errors import (
+        NotAuthorized as NotAuthorized,
+    )
+    from .errors import (
         NotFound as NotFound,
     )
     from .errors import (
@@ -118,6 +121,7 @@ _HOMES = {
         "InvalidRequest",
         "MemoryLimit",
         "NoSuitableWorker",
+        "NotAuthorized",
         "NotFound",
         "PlatformError",
         "PlatformUnreachable",

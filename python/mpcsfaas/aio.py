@@ -165,9 +165,14 @@ class AsyncClient:
     """A `Client` for coroutines; parameters as there, or a client to share, which is `client`."""
 
     def __init__(
-        self, url: str | None = None, *, timeout: float = 60.0, client: Client | None = None
+        self,
+        url: str | None = None,
+        *,
+        timeout: float = 60.0,
+        api_key: str | None = None,
+        client: Client | None = None,
     ) -> None:
-        self.client = client or Client(url, timeout=timeout)
+        self.client = client or Client(url, timeout=timeout, api_key=api_key)
         self._own: AsyncExecutor | None = None
 
     def executor(self, **parameters: Any) -> AsyncExecutor:

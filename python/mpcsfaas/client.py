@@ -35,12 +35,14 @@ class LogLine(NamedTuple):
 class Client:
     """The platform at a URL (default: the variable MPCSFAAS_URL, or http://127.0.0.1:8000).
 
+    `api_key`: where the platform asks for one (default: the variable MPCSFAAS_API_KEY).
     `timeout`: for how many seconds a platform that does not answer is asked again. Every method raises PlatformUnreachable
-    then, NotFound for ids that are not known, InvalidRequest for what is not allowed. Any thread may use it.
+    then, NotFound for ids that are not known, InvalidRequest for what is not allowed, NotAuthorized where the key is
+    missing or not good for it. Any thread may use it.
     """
 
-    def __init__(self, url: str | None = None, *, timeout: float = 60.0) -> None:
-        self._transport = Transport(url, timeout)
+    def __init__(self, url: str | None = None, *, timeout: float = 60.0, api_key: str | None = None) -> None:
+        self._transport = Transport(url, timeout, api_key)
         self._registry = Registry()
         self._executor: Executor | None = None
         self._lock = threading.Lock()

@@ -43,6 +43,10 @@ class InvalidRequest(RequestRefused, ValueError):
     """Something in the request is not allowed, such as an option out of its range."""
 
 
+class NotAuthorized(RequestRefused, PermissionError):
+    """The API wants a key, does not take this one, or it may not do what it was used for: `status` is 401 or 403."""
+
+
 class NoSuitableWorker(RequestRefused, RuntimeError):
     """No connected worker can run the function, for example because all have another version of Python."""
 
@@ -243,6 +247,8 @@ def refusal(status: int, answer: Any) -> RequestRefused:
         if "VERSION" in code or "PYTHON" in code or "WORKER" in code and status == 409
         else NotFound
         if status == 404
+        else NotAuthorized
+        if status in (401, 403)
         else InvalidRequest
         if status in (400, 413, 422)
         else RequestRefused

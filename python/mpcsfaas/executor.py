@@ -46,7 +46,8 @@ class Executor(concurrent.futures.Executor):
     are without meaning here, because the platform has its workers.
 
     url: of the API (default: the variable MPCSFAAS_URL, or http://127.0.0.1:8000). timeout: for how many seconds a platform
-    that does not answer is borne; then futures fail with `PlatformUnreachable`.
+    that does not answer is borne; then futures fail with `PlatformUnreachable`. api_key: where the platform asks for one (default:
+    the variable MPCSFAAS_API_KEY).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Executor(concurrent.futures.Executor):
         max_tasks_per_child: int | None = None,
         url: str | None = None,
         timeout: float = 60.0,
+        api_key: str | None = None,
         transport: Transport | None = None,
     ) -> None:
         if max_workers is not None and max_workers <= 0:
@@ -69,7 +71,9 @@ class Executor(concurrent.futures.Executor):
         def initialized(function: Callable[..., Any]) -> Callable[..., Any]:
             return Initialized(function, initializer, initargs) if initializer is not None else function
 
-        core = Core(transport or Transport(url, timeout), initialized if initializer is not None else None)
+        core = Core(
+            transport or Transport(url, timeout, api_key), initialized if initializer is not None else None
+        )
         self._shared = _Shared(core)
         self._core = core
         self._options = NO_OPTIONS

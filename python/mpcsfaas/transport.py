@@ -18,6 +18,7 @@ from .errors import PlatformUnreachable, refusal
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 URL_VARIABLE: Final = "MPCSFAAS_URL"
+KEY_VARIABLE: Final = "MPCSFAAS_API_KEY"
 JSON_TYPE: Final = "application/json"
 MSGPACK_TYPE: Final = "application/x-msgpack"
 
@@ -34,12 +35,18 @@ class Transport:
     """One platform's API; may be used by many threads.
 
     `timeout`: for how many seconds an API that does not answer is asked again until `PlatformUnreachable` is raised.
+    `api_key`: default the variable MPCSFAAS_API_KEY, or none. Raises ValueError for what cannot be one.
     """
 
-    def __init__(self, url: str | None = None, timeout: float = 60.0) -> None:
+    def __init__(self, url: str | None = None, timeout: float = 60.0, api_key: str | None = None) -> None:
         self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
         self.timeout = timeout
+        self._identity = _identity(api_key or os.environ.get(KEY_VARIABLE) or "")
         self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+
+    def __reduce__(self) -> Any:
+        # What a function refers to goes to a worker: the key stays here.
+        return (type(self), (self.url, self.timeout))
 
     def close(self) -> None:
         """Close the connections that no request uses."""
@@ -90,7 +97,7 @@ class Transport:
                     method,
                     self.url + target,
                     body=data,
-                    headers=dict(headers),
+                    headers={**self._identity, **headers},
                     timeout=Timeout(connect=_CONNECT_S, read=read_s),
                 )
             except HTTPError as error:
@@ -117,7 +124,11 @@ class Transport:
                 method,
                 self.url + target,
                 body=None if body is None else json.dumps(body).encode(),
-                headers={"accept": accept, **({} if body is None else {"content-type": JSON_TYPE})},
+                headers={
+                    **self._identity,
+                    "accept": accept,
+                    **({} if body is None else {"content-type": JSON_TYPE}),
+                },
                 timeout=Timeout(connect=_CONNECT_S, read=read_s),
                 preload_content=False,
             )
@@ -150,6 +161,18 @@ class Patience:
             raise PlatformUnreachable(f"{why} (tried for {self._timeout:g} s)") from cause
         time.sleep(min(self._pause_s * random.uniform(0.5, 1.0), self._until - now))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+
+def _identity(key: str) -> Mapping[str, str]:
+    key = key.strip()
+    if not key:
+        return {}
+    if not key.isascii() or not key.isprintable() or " " in key:
+        # Not repeated here: it may be a key with something beside it.
+        raise ValueError(
+            f"the API key (api_key, {KEY_VARIABLE}) must be one word such as mpcs_..., of ASCII letters"
+        )
+    return {"authorization": f"Bearer {key}"}
 
 
 def _answer(data: bytes) -> Any:

@@ -1,5 +1,8 @@
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MAIN } from '../../cli/actorProcess.js';
 import { type SpecServer, startRedis } from '../support/servers.js';
 
@@ -11,7 +14,7 @@ interface Ended {
 
 /** As whoever runs the platform calls it: with Redis alone. */
 describe('mpcsfaas key', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let redis: SpecServer;
   before(async () => {
     redis = await startRedis();
@@ -41,6 +44,24 @@ describe('mpcsfaas key', function () {
     expect(await call(['revoke', id])).to.deep.equal({ code: 0, stdout: `${id} is revoked.\n`, stderr: '' });
     const [line] = (await call(['list', '--json'])).stdout.split('\n');
     expect(JSON.parse(line!)).to.include({ key_id: id, state: 'revoked', tenant: 'team-a' });
+  });
+
+  it('writes a key into a file that nobody else can read, and over none', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'key-'));
+    const file = join(directory, 'key');
+    try {
+      const made = await call(['create', '--scope', 'read', '--out', file]);
+      expect(made).to.include({ code: 0, stdout: '' });
+      expect(readFileSync(file, 'utf8')).to.match(/^mpcs_[0-9a-f]{12}_[0-9a-f]{40}\n$/);
+      expect(statSync(file).mode & 0o777).to.equal(0o600);
+      const count = (await call(['list'])).stdout.split('\n').length;
+      const again = await call(['create', '--scope', 'read', '--out', file]);
+      expect(again.code).to.equal(2);
+      expect(again.stderr).to.contain('there is such a file already');
+      expect((await call(['list'])).stdout.split('\n').length).to.equal(count);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('says what is wrong, and repeats no key that was given for an id', async () => {

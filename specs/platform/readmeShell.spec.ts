@@ -85,13 +85,19 @@ describe('The commands in the README', function () {
       .replace('cursor=...', `cursor=${await cursor()}`)
       .replaceAll('TASK_ID', taskId)
       .replaceAll('GROUP_ID', groupId)
-      .replaceAll('NAME', worker);
+      .replaceAll('NAME', worker)
+      .replaceAll('KEY_ID', line.includes('KEY_ID') ? await keyId() : '');
   }
 
   async function call(url: string, path: string, body: unknown): Promise<Record<string, unknown>> {
     const headers = { 'content-type': 'application/json' };
     const answer = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) });
     return (await answer.json()) as Record<string, unknown>;
+  }
+
+  async function keyId(): Promise<string> {
+    const { body } = await platform.call('POST', '/keys', { name: 'old', tenant: 'default', scopes: ['read'] });
+    return (body as { key_id: string }).key_id;
   }
 
   async function register(url: string, source: string): Promise<string> {
@@ -124,7 +130,7 @@ describe('The commands in the README', function () {
     it(line, async () => {
       const ends = !line.includes('mpcsfaas top');
       const filled = (await filledIn(line)).replace(/^curl/, 'curl --silent --show-error --fail-with-body');
-      const { child, output } = launch(filled);
+      const { child, output } = launch(filled, { REDIS_URL: platform.redis.url });
       if (ends) {
         const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
         // 1 says that the task which `logs` and `explain` tell of has failed, as it has.
