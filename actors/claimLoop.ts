@@ -218,7 +218,8 @@ export class ClaimLoop {
       this.deps.fail(tasks.filter(({ functionId }) => gone.has(functionId)).map(withoutFunction));
 
     const orders = this.deps.cancellations.without(present);
-    this.deps.counts.batches.run.observe(orders.length);
+    const { counts } = this.deps;
+    counts.batches.run.observe(orders.length);
     const now = this.deps.clock.now();
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;
@@ -226,7 +227,9 @@ export class ClaimLoop {
     this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
     for (const order of orders) {
       const { taskId, fence, functionId, attempt, requirement = '' } = order;
-      const task = { taskId, fence, functionId, attempt, requirement, bytes: orderBytes(order) };
+      const submittedAtMs = order.waitedMs === undefined ? undefined : now - order.waitedMs;
+      if (order.waitedMs !== undefined && attempt === 1) counts.queueWait.observe(order.waitedMs / 1_000);
+      const task = { taskId, fence, functionId, attempt, requirement, bytes: orderBytes(order), submittedAtMs };
       worker.add({ ...task, sequence, sentAtMs: now, renewedAtMs: now });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }

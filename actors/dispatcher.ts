@@ -266,7 +266,7 @@ export class Dispatcher {
       const task = worker.remove(result);
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
       if (result.outcome === 'released') released.push(result);
-      else this.settler.push(reported(result, result.outcome, worker.name, task?.functionId));
+      else this.settler.push(reported(result, result.outcome, worker.name, task));
       if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
     }
     if (released.length > 0) this.release(worker, released);

@@ -1,5 +1,5 @@
 import { type Bus, DISPATCHER } from '../bus/bus.js';
-import type { DispatcherMessage, TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type { DispatcherMessage, TaskRef, WorkerHello, WorkerMessage, WorkerUsage } from '../bus/messages.js';
 import { type Clock, every } from './clock.js';
 
 export interface DispatcherLinkDeps {
@@ -8,7 +8,7 @@ export interface DispatcherLinkDeps {
   clock: Clock;
   /** What the worker says of itself, but for the link's own part. */
   hello: () => Omit<WorkerHello, 'lastRun' | 'connection'>;
-  load: () => { running: number; queued: number };
+  load: () => { running: number; queued: number; usage?: WorkerUsage };
   /** A dispatcher has answered a hello; what it rejects is no longer the worker's. */
   onWelcome: (rejected: TaskRef[]) => void;
   /** All that is not the link's own business. */

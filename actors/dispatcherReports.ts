@@ -55,7 +55,7 @@ export class DispatcherReports {
     return [
       gauge('tasks_in_flight', 'Tasks that the workers of a dispatcher have.', [[{}, this.table.inFlightCount()]]),
       gauge('results_pending', 'Results that wait to be recorded in Redis.', [[{}, this.settler.pending]]),
-      ...workerFamilies(id, this.workers(), this.deps.clock),
+      ...workerFamilies(id, [...this.table.all()], this.options.mode, this.deps.clock),
     ];
   }
 

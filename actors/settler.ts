@@ -9,6 +9,7 @@ import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type T
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import { nextTaskState } from './lifecycles/taskTransitions.js';
+import type { InFlight } from './workerConnection.js';
 
 const MAX_BATCH = 256;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
@@ -129,8 +130,9 @@ export class Settler {
   }
 
   private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
-    const { counts } = this.deps;
+    const { counts, clock } = this.deps;
     counts.batches.settle.observe(batch.length);
+    const now = clock.now();
     const settled: SettledTask[] = [];
     const awaited: EndedTask[] = [];
     let requeued = 0;
@@ -146,6 +148,8 @@ export class Settler {
         return;
       }
       this.log(settlement, verdict);
+      if (settlement.submittedAtMs !== undefined && isTerminal(verdict))
+        counts.endToEnd.observe((now - settlement.submittedAtMs) / 1_000);
       if (settlement.startedAtMs > 0) counts.runTime.observe(settlement.runTimeUs / 1e6);
       if (verdict === 'failed' && settlement.failure) counts.failed(settlement.failure.type);
       if (isTerminal(verdict)) {
@@ -211,14 +215,20 @@ function settledTask(
 
 const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
 
-/** The settlement of what a worker has reported; of which function, where the attempt is known here. */
+/** The settlement of what a worker has reported; with what is known here of the attempt. */
 export function reported(
   result: TaskResult,
   outcome: keyof typeof ENDS,
   worker: string,
-  functionId: string | undefined,
+  known: Pick<InFlight, 'functionId' | 'submittedAtMs'> | undefined,
 ): Settlement {
-  return { ...result, event: ENDS[outcome], worker, functionId };
+  return {
+    ...result,
+    event: ENDS[outcome],
+    worker,
+    functionId: known?.functionId,
+    submittedAtMs: known?.submittedAtMs,
+  };
 }
 
 /** The failure of an attempt whose worker is gone. */

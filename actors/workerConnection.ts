@@ -1,6 +1,6 @@
 import type { Actor } from 'xstate';
 import type { Address } from '../bus/bus.js';
-import type { TaskRef, WorkerHello, WorkerMessage } from '../bus/messages.js';
+import type { TaskRef, WorkerHello, WorkerMessage, WorkerUsage } from '../bus/messages.js';
 import type { WorkerRecord } from '../bus/taskStore.js';
 import { type Capabilities, pythonOf, requirementOf } from '../bus/requirement.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -25,6 +25,8 @@ export interface InFlight extends TaskRef {
   /** `run.sequence` it was sent with; 0 when it was adopted. */
   sequence: number;
   sentAtMs: number;
+  /** Monotonic; when the task was submitted; undefined where that is not known. */
+  submittedAtMs?: number | undefined;
   /** Monotonic; when its lease was last written. */
   renewedAtMs: number;
 }
@@ -52,6 +54,8 @@ export class WorkerConnection implements Candidate {
    */
   runSequence: number;
   lastRunSentAtMs = 0;
+  /** Of its process, as the last heartbeat said; undefined where it is in that of its dispatcher. */
+  usage: WorkerUsage | undefined;
   readonly capabilities: Capabilities;
   /** The same for workers that can run the same tasks. */
   readonly kind: string;
@@ -164,7 +168,8 @@ export class WorkerConnection implements Candidate {
   }
 
   /** Notes what a heartbeat says; true when orders did not arrive, or words to stop something: it must be asked what it holds. */
-  missesMessages({ lastRun, running, queued }: WorkerHeartbeat): boolean {
+  missesMessages({ lastRun, running, queued, usage }: WorkerHeartbeat): boolean {
+    this.usage = usage;
     this.beatsWithMore = running + queued > this.inFlight ? this.beatsWithMore + 1 : 0;
     const ordersLost = lastRun < this.runSequence && this.clock.now() - this.lastRunSentAtMs > ORDER_LOST_MS;
     return ordersLost || this.beatsWithMore > MAX_BEATS_WITH_MORE;

@@ -1,6 +1,8 @@
 import { gauge, type Labels, type MetricFamily } from '../bus/metricFamilies.js';
 import type { WorkerRecord } from '../bus/taskStore.js';
+import type { WorkerUsage } from '../bus/messages.js';
 import type { Clock } from './clock.js';
+import type { WorkerConnection } from './workerConnection.js';
 
 /** Workers that are told of one by one; of the rest of a larger platform only the sums are told. */
 const MAX_NAMED = 200;
@@ -9,9 +11,11 @@ const STATES = ['joining', 'ready', 'busy', 'suspect', 'draining'];
 /** What a dispatcher tells of its workers, which speak to nobody else. */
 export function workerFamilies(
   dispatcher: string,
-  workers: readonly WorkerRecord[],
+  connections: readonly WorkerConnection[],
+  mode: WorkerRecord['mode'],
   clock: Pick<Clock, 'wallMs'>,
 ): MetricFamily[] {
+  const workers = connections.map((connection) => connection.record(dispatcher, mode));
   const each = (valueOf: (worker: WorkerRecord) => number): [Labels, number][] =>
     workers.slice(0, MAX_NAMED).map((worker) => [workerLabels(dispatcher, worker.name), valueOf(worker)]);
   const sum = (valueOf: (worker: WorkerRecord) => number): [Labels, number][] => [
@@ -58,6 +62,22 @@ export function workerFamilies(
       'Since the worker was last heard of.',
       each(({ heartbeatAtMs }) => Math.max(0, clock.wallMs() - heartbeatAtMs) / 1_000),
     ),
+    ...usageFamilies(dispatcher, connections.slice(0, MAX_NAMED)),
+  ];
+}
+
+/** Under the names that prom-client gives them in the other processes. */
+function usageFamilies(dispatcher: string, connections: readonly WorkerConnection[]): MetricFamily[] {
+  const family = (name: string, type: MetricFamily['type'], valueOf: (usage: WorkerUsage) => number): MetricFamily => ({
+    ...{ name, type, help: '' },
+    samples: connections.flatMap(({ name: worker, usage }) =>
+      usage ? [{ suffix: '', labels: workerLabels(dispatcher, worker), value: valueOf(usage) }] : [],
+    ),
+  });
+  return [
+    family('process_cpu_seconds_total', 'counter', ({ cpuSeconds }) => cpuSeconds),
+    family('process_resident_memory_bytes', 'gauge', ({ residentBytes }) => residentBytes),
+    family('nodejs_eventloop_lag_p99_seconds', 'gauge', ({ loopLagSeconds }) => loopLagSeconds),
   ];
 }
 

@@ -9,6 +9,7 @@ import type {
   TaskResult,
   WorkerHello,
   WorkerMessage,
+  WorkerUsage,
 } from '../bus/messages.js';
 import type { Clock } from './clock.js';
 import { DispatcherLink, type WorkMessage } from './dispatcherLink.js';
@@ -32,6 +33,8 @@ export interface WorkerSupervisorDeps {
   /** A new connection to the dispatcher at `url`; it reconnects by itself while the supervisor keeps it. */
   connect: (url: string) => Bus<DispatcherMessage, WorkerMessage>;
   clock: Clock;
+  /** Of the process that it is in; absent where that tells of itself. */
+  usage?: () => WorkerUsage;
   /** The dispatcher has answered (true), or has fallen silent (false). */
   onConnected: (connected: boolean, url: string) => void;
   /** A drain that somebody else asked for: the process should stop. */
@@ -81,14 +84,14 @@ export class WorkerSupervisor {
     private readonly options: WorkerSupervisorOptions,
     private readonly deps: WorkerSupervisorDeps,
   ) {
-    const { pool, connect, clock, onConnected, onError } = deps;
+    const { pool, connect, clock, usage, onConnected, onError } = deps;
     this.link = new DispatcherLink(options, {
       connect,
       clock,
       onConnected,
       onError,
       hello: () => this.hello(),
-      load: () => pool.load(),
+      load: () => ({ ...pool.load(), ...(usage && { usage: usage() }) }),
       onWelcome: (rejected) => {
         this.onWelcome(rejected);
       },

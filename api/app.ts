@@ -21,6 +21,7 @@ import { healthRoutes } from './routes/health.js';
 import { logRoutes } from './routes/logs.js';
 import { keyRoutes } from './routes/keys.js';
 import { listRoutes } from './routes/lists.js';
+import { countRequests } from './metrics/countRequests.js';
 import { metricRoutes } from './routes/metrics.js';
 import { operationRoutes } from './routes/operations.js';
 import { runAgainRoutes } from './routes/runAgain.js';
@@ -48,7 +49,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   const knownFunctions = new KnownFunctions(store);
   const groups = new Groups({ store, groupStore: dependencies.groupStore, ...dependencies.groupsOptions });
   const streams = new ResultStreams({ groups, reader: store, heartbeatMs: dependencies.streamHeartbeatMs });
-  const { transition, announceQueued } = dependencies;
+  const { transition, announceQueued, counts } = dependencies;
   const resolver = new DependencyResolver({
     ...{ store, transition },
     queued: announceQueued,
@@ -92,6 +93,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     done();
   });
   guardRoutes(app, config.apiKeysRequired ? new KeyRing({ store: dependencies.apiKeys }) : undefined);
+  if (counts) countRequests(app, counts);
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', (request, reply, done) => {
       const { method, url, id } = request;

@@ -12,6 +12,7 @@ import {
 } from './messages.js';
 import { packOnce, unpack } from './packing.js';
 import { orderFields, toOrder } from './orderCodec.js';
+import { toUsage, usageFields } from './usageCodec.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 
 /**
@@ -70,7 +71,7 @@ export const workerCodec = codec<WorkerMessage>(
         ];
       }
       case 'heartbeat':
-        return ['heartbeat', message.lastRun, message.running, message.queued];
+        return ['heartbeat', message.lastRun, message.running, message.queued, ...usageFields(message.usage)];
       case 'results':
         return ['results', message.results.map(resultFields)];
       case 'output':
@@ -103,7 +104,10 @@ export const workerCodec = codec<WorkerMessage>(
           labels: array(fields[12]).map(text),
         };
       case 'heartbeat':
-        return { type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) };
+        return {
+          ...{ type: 'heartbeat', lastRun: number(fields[1]), running: number(fields[2]), queued: number(fields[3]) },
+          ...(fields[4] != null && { usage: toUsage(fields[4]) }),
+        };
       case 'results':
         return { type: 'results', results: array(fields[1]).map(toResult) };
       case 'output': {

@@ -88,6 +88,14 @@ export interface FunctionBody {
   body: Buffer;
 }
 
+/** What a worker's process needs: its metrics travel with its heartbeats, since it speaks to its dispatcher alone. */
+export interface WorkerUsage {
+  cpuSeconds: number;
+  residentBytes: number;
+  /** Longest interval between turns of a 10 ms timer, but for one in a hundred, since the last heartbeat. */
+  loopLagSeconds: number;
+}
+
 /** What a worker says of itself when it joins; `holding` lets a dispatcher adopt what it still runs. */
 export interface WorkerHello {
   /** For people; need not be unique. */
@@ -115,7 +123,7 @@ export type WorkerMessage =
   /** First message of a connection, and the answer to `sayHello`: everything needed to reconcile. */
   | ({ type: 'hello' } & WorkerHello)
   /** Alive; `lastRun` is the highest `run.sequence` seen, so that a lost order is noticed. */
-  | { type: 'heartbeat'; lastRun: number; running: number; queued: number }
+  | { type: 'heartbeat'; lastRun: number; running: number; queued: number; usage?: WorkerUsage }
   /** Attempts that ended; repeated until acknowledged. */
   | { type: 'results'; results: TaskResult[] }
   /**

@@ -9,7 +9,7 @@ import type { MachineName, TransitionLog } from './transitionLog.js';
  */
 export class ProcessMetrics {
   readonly transitions = new TransitionCounts();
-  /** Tasks that failed for good, or were cancelled, by why. */
+  /** Tasks that failed for good, by why, but for those whose transitions tell it. */
   readonly failures = new Map<FailureType, number>();
   /** From the queue to a dispatcher, seconds; of first attempts of tasks that were submitted without a delay. */
   readonly queueWait = new Histogram(DURATION_BOUNDS);
@@ -36,6 +36,9 @@ export class ProcessMetrics {
   /** Results that had been recorded before: acknowledged again. */
   duplicateResults = 0;
 
+  /** HTTP requests, by route. */
+  readonly routes: RouteMetrics[] = [];
+
   failed(type: FailureType, count = 1): void {
     this.failures.set(type, (this.failures.get(type) ?? 0) + count);
   }
@@ -52,6 +55,7 @@ const DURATION_BOUNDS = [
   ...[0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
   ...[1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600],
 ];
+const HTTP_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 /** Counts of values in ranges; tens of nanoseconds for each. */
@@ -80,6 +84,23 @@ export class Histogram {
 
   get count(): number {
     return this.counts.reduce((sum, count) => sum + count, 0);
+  }
+}
+
+/** Answers of one route. */
+export class RouteMetrics {
+  readonly seconds = new Histogram(HTTP_BOUNDS);
+  readonly byStatus = new Map<number, number>();
+
+  /** @param route its pattern, never a path */
+  constructor(
+    readonly method: string,
+    readonly route: string,
+  ) {}
+
+  observe(status: number, seconds: number): void {
+    this.seconds.observe(seconds);
+    this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ComponentKind } from './controlMessages.js';
-import { FAILURE_TYPES } from './messages.js';
+import { FAILURE_TYPES, type FailureType } from './messages.js';
 import { counter, histogramSamples, type MetricFamily, type MetricSample, TRANSITIONS_NAME } from './metricFamilies.js';
 import type { Histogram, Hop, ProcessMetrics, TransitionCount } from './metrics.js';
 
@@ -10,8 +10,9 @@ export function processFamilies(kind: ComponentKind, metrics: ProcessMetrics): M
   const transitions = [...metrics.transitions.all()];
   const families = [transitionFamily(transitions)];
   if (kind === 'worker') return families;
-  families.push(endedFamily(transitions), failureFamily(metrics));
-  if (kind === 'api') families.push(submittedFamily(transitions), batchFamily(metrics, ['submit']));
+  families.push(endedFamily(transitions), failureFamily(metrics, transitions));
+  if (kind === 'api')
+    families.push(submittedFamily(transitions), batchFamily(metrics, ['submit']), ...httpFamilies(metrics));
   if (kind === 'monitor')
     families.push(counter('leases_reaped_total', 'Leases that ran out, their tasks taken away.', metrics.leasesReaped));
   if (kind === 'dispatcher') families.push(...dispatcherFamilies(metrics));
@@ -32,6 +33,30 @@ function dispatcherFamilies(metrics: ProcessMetrics): MetricFamily[] {
       help: 'Results of attempts decided before: stale ones lost their lease, duplicates came twice.',
       type: 'counter',
       samples: [refused('stale', metrics.staleResults), refused('duplicate', metrics.duplicateResults)],
+    },
+  ];
+}
+
+function httpFamilies({ routes }: ProcessMetrics): MetricFamily[] {
+  const asked = routes.filter(({ byStatus }) => byStatus.size > 0);
+  return [
+    {
+      name: 'mpcsfaas_http_requests_total',
+      help: 'HTTP requests answered, by route and status.',
+      type: 'counter',
+      samples: asked.flatMap(({ method, route, byStatus }) =>
+        [...byStatus].map(([status, value]) => ({
+          suffix: '',
+          labels: { method, route, status: String(status) },
+          value,
+        })),
+      ),
+    },
+    {
+      name: 'mpcsfaas_http_request_seconds',
+      help: 'From a request to the end of its answer: a waiting client waits, a stream lasts.',
+      type: 'histogram',
+      samples: asked.flatMap(({ method, route, seconds }) => histogramSamples(seconds, { method, route })),
     },
   ];
 }
@@ -80,12 +105,21 @@ function endedFamily(transitions: readonly TransitionCount[]): MetricFamily {
   };
 }
 
-function failureFamily({ failures }: ProcessMetrics): MetricFamily {
+/** Two are seen from transitions. */
+function failureFamily({ failures }: ProcessMetrics, transitions: readonly TransitionCount[]): MetricFamily {
+  const made: Partial<Record<FailureType, number>> = {
+    Cancelled: total(transitions.filter(({ machine, to }) => machine === 'task' && to === 'cancelled')),
+    DependencyFailed: total(transitions.filter(({ event }) => event === 'task.dependencyFailed')),
+  };
   return {
     name: 'mpcsfaas_task_failures_total',
     help: 'Tasks that failed for good, by why.',
     type: 'counter',
-    samples: FAILURE_TYPES.map((type) => ({ suffix: '', labels: { type }, value: failures.get(type) ?? 0 })),
+    samples: FAILURE_TYPES.map((type) => ({
+      suffix: '',
+      labels: { type },
+      value: made[type] ?? failures.get(type) ?? 0,
+    })),
   };
 }
 

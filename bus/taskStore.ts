@@ -137,6 +137,8 @@ export interface NewTask {
   resultTtlSeconds?: number;
   /** Ids of the tasks that must have completed before; never empty. */
   dependsOn?: string[];
+  /** W3C `traceparent` of the span that its spans belong under; absent when it is not traced. */
+  trace?: string;
 }
 
 /** A task that waits for another one. */
@@ -175,6 +177,10 @@ export interface ClaimedTask extends TaskRef {
   /** Index of the offer it was claimed for; absent for the first one. */
   offer?: number;
   dependsOn?: string[];
+  /** Since it was submitted, ms; absent when it was delayed, or depended on others. */
+  waitedMs?: number;
+  /** As it was submitted with. */
+  trace?: string;
   /** Read from the store when it is given to a worker. */
   inputs?: TaskInput[];
 }
@@ -188,6 +194,8 @@ export interface Claim {
 export interface Settlement extends TaskRef {
   /** An exception that the task's retry policy covers leads to `retrying`: the store knows the policy, whoever settles. */
   event: 'task.succeeded' | 'task.raised' | 'task.interrupted';
+  /** When it was submitted, by the monotonic clock of who settles, ms; absent when that is not known. */
+  submittedAtMs?: number | undefined;
   payload: Buffer;
   failure?: Failure;
   /** For `task.interrupted` by a dispatcher's own verdict that the worker is lost: stale when another one has adopted the attempt. */

@@ -4,11 +4,12 @@ import { WorkerSupervisor } from '../actors/workerSupervisor.js';
 import type { Bus } from '../bus/bus.js';
 import { dispatcherCodec, workerCodec } from '../bus/codec.js';
 import type { Config } from '../bus/config.js';
-import type { DispatcherMessage, WorkerMessage } from '../bus/messages.js';
+import type { DispatcherMessage, WorkerMessage, WorkerUsage } from '../bus/messages.js';
 import { PullRequestBus } from '../bus/zeromq/pullBus.js';
 import { PushDealerBus } from '../bus/zeromq/pushBus.js';
 import { PythonPool } from '../workers/pythonPool.js';
 import { type Component, runComponent } from './component.js';
+import { processUsage } from './processUsage.js';
 
 export interface WorkerCommand {
   mode: 'push' | 'pull';
@@ -25,6 +26,7 @@ export function runWorker(config: Config, { mode, url, name }: WorkerCommand): P
       urls: [url],
       connect: (to) =>
         mode === 'pull' ? new PullRequestBus({ ...options, url: to }) : new PushDealerBus({ ...options, url: to }),
+      usage: processUsage(),
     });
     await supervisor.start();
     return { drain: (graceMs) => supervisor.drain(graceMs) };
@@ -35,10 +37,15 @@ export function runWorker(config: Config, { mode, url, name }: WorkerCommand): P
 export interface Wire {
   urls: string[];
   connect: (url: string) => Bus<DispatcherMessage, WorkerMessage>;
+  usage?: () => WorkerUsage;
 }
 
 /** A supervisor over a pool of Python processes, for a worker process or for a dispatcher in local mode. */
-export function createSupervisor(component: Component, config: Config, { urls, connect }: Wire): WorkerSupervisor {
+export function createSupervisor(
+  component: Component,
+  config: Config,
+  { urls, connect, usage }: Wire,
+): WorkerSupervisor {
   const { log, onError } = component;
   const dispatcher = component.dependency('dispatcher');
   const pool = new PythonPool({
@@ -67,6 +74,7 @@ export function createSupervisor(component: Component, config: Config, { urls, c
       pool,
       connect,
       clock: systemClock,
+      ...(usage && { usage }),
       onError,
       onConnected: (connected, url) => {
         if (!connected) dispatcher.lost(`no answer from ${url}`);

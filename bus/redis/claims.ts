@@ -13,9 +13,18 @@ type Answer = [
   claimed: (Buffer | number | null)[],
   groups: number[],
   dependent: (Buffer | number)[],
+  traced: (Buffer | number)[],
   requirements: Buffer[] | undefined,
 ];
-type ClaimedFields = [id: Buffer, newFunctionId: Buffer, arguments: Buffer, attempt: number, timeout: Buffer];
+type ClaimedFields = [
+  id: Buffer,
+  newFunctionId: Buffer,
+  arguments: Buffer,
+  attempt: number,
+  timeout: Buffer,
+  waitedMs: number,
+];
+const FIELDS = 6;
 
 const script = new Script<Answer>('claim', 'story', 'requirement');
 
@@ -71,7 +80,7 @@ export class Claims {
         const lanes = rotated(known.lanes, this.turn++);
         const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
         bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
-        isKnown = !answer[4] || !this.learn(shard, answer[4]);
+        isKnown = !answer[5] || !this.learn(shard, answer[5]);
       }
     }
     return claim;
@@ -93,7 +102,7 @@ export class Claims {
   /** Puts what a call gave into the claim, and takes it from the credits. Answers the bytes of the arguments. */
   private async take(
     shard: ShardKeys,
-    [promoted, claimed, groups, dependent]: Answer,
+    [promoted, claimed, groups, dependent, traced]: Answer,
     { nonce, credits, lanes }: { nonce: string; credits: number[]; lanes: readonly Lane[] },
     into: Claim,
   ): Promise<number> {
@@ -112,8 +121,9 @@ export class Claims {
       const count = groups[i + 2] as number;
       credits[offer] = (credits[offer] as number) - count;
       const whose = { ...(requirement !== '' && { requirement }), ...(offer > 0 && { offer }) };
-      for (const end = next + 5 * count; next < end; next += 5) {
-        const [id, newFunctionId, bytes, attempt, timeout] = claimed.slice(next, next + 5) as ClaimedFields;
+      for (const end = next + FIELDS * count; next < end; next += FIELDS) {
+        const fields = claimed.slice(next, next + FIELDS) as ClaimedFields;
+        const [id, newFunctionId, bytes, attempt, timeout, waitedMs] = fields;
         total += bytes.length;
         if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
         into.claimed.push({
@@ -123,6 +133,7 @@ export class Claims {
           attempt,
           fence: `${attempt}:${nonce}`,
           timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
+          ...(waitedMs >= 0 && { waitedMs }),
           ...whose,
         });
       }
@@ -130,6 +141,10 @@ export class Claims {
     for (let i = 0; i < dependent.length; i += 2) {
       const task = into.claimed[first + Number(dependent[i])];
       if (task) task.dependsOn = joinedIds(String(dependent[i + 1]));
+    }
+    for (let i = 0; i < traced.length; i += 2) {
+      const task = into.claimed[first + Number(traced[i])];
+      if (task) task.trace = String(traced[i + 1]);
     }
     return total;
   }

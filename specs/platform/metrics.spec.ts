@@ -51,12 +51,43 @@ describe('metrics of a whole platform', () => {
       expect(grown('mpcsfaas_transitions_total', { event: 'task.claimed' })).to.equal(5);
       expect(grown('mpcsfaas_task_run_seconds_count')).to.equal(5);
       expect(grown('mpcsfaas_batch_tasks_sum', { hop: 'settle' })).to.equal(5);
+      expect(grown('mpcsfaas_task_queue_wait_seconds_count')).to.equal(5);
+      expect(grown('mpcsfaas_task_end_to_end_seconds_count')).to.equal(5);
+      const waited = grown('mpcsfaas_task_queue_wait_seconds_sum');
+      expect(grown('mpcsfaas_task_end_to_end_seconds_sum')).to.be.within(waited, 30);
+      expect(grown('mpcsfaas_http_requests_total', { route: '/tasks', method: 'POST', status: '200' })).to.equal(2);
     });
     const text = await scrape(platform.apiUrl);
     expect(sample(text, 'mpcsfaas_slots')).to.equal(2);
     expect(sample(text, 'mpcsfaas_tasks', { state: 'queued' })).to.equal(0);
-    for (const component of ['api', 'dispatcher', 'monitor'])
+    for (const component of ['api', 'dispatcher', 'monitor', 'worker'])
       expect(sample(text, 'process_resident_memory_bytes', { component }), component).to.be.greaterThan(1e6);
+  });
+
+  it('tells no ids of tasks and functions, and stays small', async () => {
+    const [id] = await client.submit('def f():\n    return 1', [[]]);
+    await client.result(id!);
+    const story = await platform.call('GET', `/tasks/${id!}`);
+    const text = await scrape(platform.apiUrl);
+    expect(text).to.not.include(id!);
+    expect(text).to.not.include((story.body as { function_id: string }).function_id);
+    expect(text.length).to.be.lessThan(150_000);
+  });
+
+  it('counts cancelled tasks and those whose dependency failed among the failures, and not as queued for long', async () => {
+    const before = await scrape(platform.apiUrl);
+    const [bad] = await client.submit('def f():\n    raise ValueError("no")', [[]]);
+    const [later] = await client.submit('def f():\n    return 1', [[]], { depends_on: [bad] });
+    const [delayed] = await client.submit('def f():\n    return 1', [[]], { delay_s: 60 });
+    await client.cancel(delayed!);
+    await client.results([bad!, later!, delayed!]);
+    await eventuallyPasses(async () => {
+      const after = await scrape(platform.apiUrl);
+      const grown = (type: string): number =>
+        sample(after, 'mpcsfaas_task_failures_total', { type }) -
+        sample(before, 'mpcsfaas_task_failures_total', { type });
+      expect([grown('UserException'), grown('DependencyFailed'), grown('Cancelled')]).to.deep.equal([1, 1, 1]);
+    });
   });
 
   it('shows a process that does not answer as down, and answers itself within a second', async () => {

@@ -105,6 +105,8 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           ...(requirement !== '' && { requirement }),
           ...(offer > 0 && { offer }),
           ...(dependsOn && { dependsOn }),
+          ...waited(task.history, now),
+          ...(task.trace !== undefined && { trace: task.trace }),
         });
         return task.arguments?.length ?? 0;
       });
@@ -163,4 +165,10 @@ export class MemoryStoreQueues extends MemoryStoreReads {
     this.options.onTransition?.(task, from, event, to);
     return to;
   }
+}
+
+/** Of tasks that were neither delayed nor blocked. */
+function waited(history: string, nowMs: number): { waitedMs?: number } {
+  const [, submittedMs] = /^(\d+) task\.submitted queued/.exec(history) ?? [];
+  return submittedMs === undefined ? {} : { waitedMs: nowMs - Number(submittedMs) };
 }

@@ -17,6 +17,7 @@ export interface StoredTask {
   /** '' for none. */
   readonly requirement: string;
   readonly dependsOn: string[] | undefined;
+  readonly trace: string | undefined;
   readonly unmet: Set<string>;
   readonly dependents: Set<string>;
   awaited: boolean;
@@ -56,6 +57,7 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     retries: 0,
     requirement: task.requirement ?? '',
     dependsOn: task.dependsOn,
+    trace: task.trace,
     unmet: new Set(task.dependsOn),
     dependents: new Set(),
     awaited: false,

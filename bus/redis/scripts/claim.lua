@@ -9,11 +9,12 @@
 -- ARGV[6] bytes of arguments after which no further task is handed out
 -- ARGV[7] version of the requirements that the claimant knows   ARGV[8] number of offers, then the credit of each, then
 --         per lane: requirement, number of offers, indexes of offers (from 1)
--- Returns { promoted, claimed, groups, dependent, requirements }: promoted = { id, from, ... };
+-- Returns { promoted, claimed, groups, dependent, traced, requirements }: promoted = { id, from, ... };
 --         claimed = { id, function id ('' for that of the task before), arguments (nil when they are in the field
---         large_args), attempt, timeout ms or '', ... }. The fence is attempt:nonce.
+--         large_args), attempt, timeout ms or '', ms since it was submitted or -1 when it was delayed, ... }. The fence is attempt:nonce.
 --         groups = { lane, offer, count, ... }: whose the claimed ones are, in order, from 1;
 --         dependent = { place among the claimed (from 0), ids that the task depends on, joined, ... };
+--         traced = { place, trace context, ... };
 --         requirements = { version, requirement, ... }, only when the version is another one.
 
 local prefix, limit, nonce, bytes = ARGV[1], tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[6])
@@ -22,7 +23,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local deadline = string.format('%.0f', now + tonumber(ARGV[3]))
 local claim = now_text .. ' ' .. ARGV[5]
-local promoted, claimed, groups, dependent, leases = {}, {}, {}, {}, {}
+local promoted, claimed, groups, dependent, traced, leases = {}, {}, {}, {}, {}, {}
 
 local credits, lanes = {}, {}
 local position = 9 + tonumber(ARGV[8])
@@ -68,17 +69,21 @@ local function take(list, count)
       return taken, false
     end
     local key = prefix .. id
-    local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout', 'deps')
+    local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout', 'deps', 'submitted', 'trace')
     if task[1] == 'queued' then
       local attempt = (task[4] or 0) + 1
       redis.call('HSET', key, 'state', 'running', 'fence', attempt .. ':' .. nonce, 'claim', claim)
       local n = #claimed
       claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2] == last_function and '' or task[2], task[3]
-      claimed[n + 4], claimed[n + 5] = attempt, task[5] or ''
+      claimed[n + 4], claimed[n + 5], claimed[n + 6] = attempt, task[5] or '', task[7] and now - task[7] or -1
       last_function = task[2]
       if task[6] then
-        dependent[#dependent + 1] = n / 5
+        dependent[#dependent + 1] = n / 6
         dependent[#dependent + 1] = task[6]
+      end
+      if task[8] then
+        traced[#traced + 1] = n / 6
+        traced[#traced + 1] = task[8]
       end
       leases[#leases + 1] = deadline
       leases[#leases + 1] = id
@@ -130,10 +135,10 @@ if retried > 0 then redis.call('HINCRBY', counts_key, 'retrying', -retried) end
 if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
 
 local version = redis.call('HGET', KEYS[6], '') or ''
-if version == ARGV[7] then return { promoted, claimed, groups, dependent } end
+if version == ARGV[7] then return { promoted, claimed, groups, dependent, traced } end
 local requirements = { version }
 local known = redis.call('HKEYS', KEYS[6])
 for i = 1, #known do
   if known[i] ~= '' then requirements[#requirements + 1] = known[i] end
 end
-return { promoted, claimed, groups, dependent, requirements }
+return { promoted, claimed, groups, dependent, traced, requirements }

@@ -89,7 +89,13 @@ export const workerMessage = union<WorkerMessage>({
     functions: list(text),
     connection: count,
   }),
-  heartbeat: fc.record({ lastRun: count, running: count, queued: count }),
+  heartbeat: fc.record(
+    {
+      ...{ lastRun: count, running: count, queued: count },
+      usage: fc.record({ cpuSeconds: number, residentBytes: count, loopLagSeconds: number }),
+    },
+    { requiredKeys: ['lastRun', 'running', 'queued'] },
+  ),
   results: fc.record({ results: list(result) }),
   output: fc.record({ taskId: text, fence: text, offset: count, length: count, bytes }),
   printed: fc.record({ taskId: text, fence: text, output: bytes }),
