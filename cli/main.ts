@@ -4,7 +4,7 @@
  * platform. Options say the same as variables, and win. A command's module is loaded when it is called, so that a worker carries no web server.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { type Config, type Environment, parseConfig } from '../bus/config.js';
+import { type Config, type Environment, parseConfig, SANDBOXES } from '../bus/config.js';
 import { addClientCommands } from './client/commands.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
@@ -15,6 +15,11 @@ const EXIT_FAILED = 1;
 
 interface WorkerOptions {
   maxMemory?: string;
+  sandbox?: string;
+  sandboxUser?: string;
+  sandboxNetwork?: boolean;
+  sandboxRead: string[];
+  env: string[];
   pythonpath: string[];
   python?: string;
   label: string[];
@@ -78,13 +83,28 @@ for (const mode of ['push', 'pull'] as const) {
     )
     .option('--name <name>', 'what the worker is called')
     .option('--max-memory <size>', 'address space of each Python process, such as 512M or 2G')
-    .action(async (processes: string, url: string, { pythonpath, python, label, name, maxMemory }: WorkerOptions) => {
+    .addOption(new Option('--sandbox <kind>', 'how far functions are kept from this machine').choices(SANDBOXES))
+    .option('--sandbox-user <user>', 'whom functions run as, for a worker that runs as root')
+    .option('--sandbox-network', 'let functions in bubblewrap use the network')
+    .addOption(
+      new Option('--sandbox-read <path>', 'what functions in bubblewrap may read besides; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--env <NAME[=value]>', 'a variable that functions see; repeatable')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .action(async (processes: string, url: string, options: WorkerOptions) => {
+      const { pythonpath, python, label, name, maxMemory } = options;
       const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
       const [config] = configured({
         SLOTS: processes,
         DISPATCHER_URL: url,
         PYTHONPATH: searched.join(':'),
         MAX_MEMORY: maxMemory,
+        ...sandboxVariables(options),
         ...(python !== undefined && { PYTHON: python }),
         ...(label.length > 0 && { WORKER_LABELS: label.join(',') }),
       });
@@ -114,6 +134,17 @@ addClientCommands(program, environment());
 function configured(overrides: Environment = {}): [Config, Environment] {
   const env = environment(overrides);
   return [parseConfig(env), env];
+}
+
+function sandboxVariables({ sandbox, sandboxUser, sandboxNetwork, sandboxRead, env }: WorkerOptions): Environment {
+  return {
+    SANDBOX: sandbox,
+    SANDBOX_USER: sandboxUser,
+    SANDBOX_NETWORK: sandboxNetwork === true ? '1' : undefined,
+    ...(sandboxRead.length > 0 && { SANDBOX_READ: sandboxRead.join(':') }),
+    // A value may hold a comma; a line end at the end tells that they are the separators.
+    ...(env.length > 0 && { WORKER_ENV: `${env.join('\n')}\n` }),
+  };
 }
 
 function collect(value: string, previous: readonly string[]): string[] {

@@ -8,6 +8,7 @@ import type { DispatcherMessage, WorkerMessage, WorkerUsage } from '../bus/messa
 import { PullRequestBus } from '../bus/zeromq/pullBus.js';
 import { PushDealerBus } from '../bus/zeromq/pushBus.js';
 import { PythonPool } from '../workers/pythonPool.js';
+import type { SandboxOptions } from '../workers/sandbox/sandboxOptions.js';
 import { type Component, runComponent } from './component.js';
 import { processUsage } from './processUsage.js';
 
@@ -34,6 +35,20 @@ export function runWorker(config: Config, { mode, url, name }: WorkerCommand): P
   return runComponent('worker', config, serve, name);
 }
 
+function sandboxOptions(config: Config): SandboxOptions {
+  const { maxOpenFiles, maxFileBytes, maxProcesses, maxCpuSeconds } = config;
+  return {
+    ...{ maxOpenFiles, maxFileBytes, maxProcesses, maxCpuSeconds },
+    kind: config.sandbox,
+    ...(config.sandboxUser !== undefined && { user: config.sandboxUser }),
+    environment: config.workerEnvironment,
+    network: config.sandboxNetwork,
+    readable: config.sandboxReadable,
+    hidden: [config.dataDir],
+    temporaryBytes: config.sandboxTemporaryBytes,
+  };
+}
+
 export interface Wire {
   urls: string[];
   connect: (url: string) => Bus<DispatcherMessage, WorkerMessage>;
@@ -55,7 +70,13 @@ export function createSupervisor(
     maxOutputBytes: config.maxOutputBytes,
     maxResultBytes: config.maxResultBytes,
     maxMemoryBytes: config.maxMemoryBytes,
-    onProcessEvent: ({ type, ...event }) => {
+    sandbox: sandboxOptions(config),
+    onProcessEvent: (told) => {
+      if (told.type === 'weakened') {
+        log.warn(told.message);
+        return;
+      }
+      const { type, ...event } = told;
       const unexpected = type === 'startFailed' || ('reason' in event && ['itself', 'corrupt'].includes(event.reason));
       log[unexpected ? 'warn' : 'debug'](event, `python process ${type}`);
     },

@@ -23,15 +23,16 @@ export function judgeEnd(process: PythonProcess, end: ProcessEnd): { blamed?: Se
   return begun === undefined ? { suspects: [] } : { blamed: begun, suspects: [] };
 }
 
-/** A time limit is an answer, `failed`; a crash is not, `interrupted`. The run time is as this side saw it. */
+/** A limit is an answer, `failed`; a crash is not, `interrupted`. The run time is as this side saw it. */
 export function resultOfEnd(
   sent: SentTask,
   end: ProcessEnd,
   { timedOut, peakMemoryKib }: { timedOut: boolean; peakMemoryKib: number },
 ): TaskResult {
   const { order } = sent.task;
+  const failure = timedOut ? timeout(order.timeoutMs) : (limitReached(end) ?? crash(end));
   return {
-    ...emptyResult(order, timedOut ? 'failed' : 'interrupted', timedOut ? timeout(order.timeoutMs) : crash(end)),
+    ...emptyResult(order, failure.type === 'ProcessCrashed' ? 'interrupted' : 'failed', failure),
     startedAtMs: sent.sentAtMs,
     runTimeUs: (Date.now() - sent.sentAtMs) * 1_000,
     peakMemoryKib,
@@ -44,6 +45,21 @@ function timeout(timeoutMs: number): Failure {
     type: 'Timeout',
     message: `the function ran longer than its limit of ${timeoutMs} ms and was terminated; a larger timeout_s gives it more`,
   };
+}
+
+/** What the same function would meet again at every attempt. */
+function limitReached({ reason, signal, outOfMemory }: ProcessEnd): Failure | undefined {
+  if (reason !== 'itself') return undefined;
+  if (signal === 'SIGXCPU') {
+    const message = 'the function used more CPU time than MAX_CPU_SECONDS of its worker allows, and was ended';
+    return { type: 'Timeout', message, signal };
+  }
+  if (outOfMemory && signal === 'SIGKILL') {
+    const message =
+      'the function and what it started used more memory than MAX_MEMORY of its worker allows, and was ended';
+    return { type: 'MemoryLimit', message, signal };
+  }
+  return undefined;
 }
 
 function crash(end: ProcessEnd): Failure {

@@ -1,5 +1,6 @@
 /** What a pool is made with, and what it tells of its processes. */
 import type { EndReason } from './processParts.js';
+import type { SandboxOptions } from './sandbox/sandboxOptions.js';
 
 export type ProcessEvent =
   | { type: 'spawned'; pid: number | undefined }
@@ -12,7 +13,9 @@ export type ProcessEvent =
       signal: NodeJS.Signals | null;
     }
   /** Python has failed to start several times in a row; orders are given back until it does. */
-  | { type: 'startFailed'; message: string };
+  | { type: 'startFailed'; message: string }
+  /** The sandbox keeps functions from less than it could elsewhere. */
+  | { type: 'weakened'; message: string };
 
 export interface PythonPoolOptions {
   /** Interpreter, a path or a name on PATH. */
@@ -28,6 +31,8 @@ export interface PythonPoolOptions {
   maxOutputBytes?: number;
   /** Largest pickled result. Default 64 MiB. */
   maxResultBytes?: number;
+  /** How far functions are kept from the machine. Default: `DEFAULT_SANDBOX`. */
+  sandbox?: Partial<SandboxOptions>;
   /** Address space of a process, beyond which a function gets MemoryError. Default 0: no limit. */
   maxMemoryBytes?: number;
   onProcessEvent?: (event: ProcessEvent) => void;

@@ -10,14 +10,38 @@ export class ProcessTree {
   /** Start time of each process seen below, by its number. */
   private readonly seen = new Map<number, string>();
 
-  /** @param rootPid leader of its own group */
-  constructor(private readonly rootPid: number) {}
+  /**
+   * @param rootPid leader of its own group
+   * @param wrappers so many generations, from the root on, only stand around the process that is meant: whose end would end it
+   */
+  constructor(
+    private readonly rootPid: number,
+    private readonly wrappers = 0,
+  ) {}
 
-  /** Signals the group and what is below, now or before. What is gone is no error. */
+  /** Signals the group and what is below, now or before. What is gone is no error. Wrappers are only killed. */
   signal(signal: NodeJS.Signals): void {
+    const spared = signal === 'SIGKILL' ? [] : this.wrapping();
     for (const pid of descendants(this.rootPid)) this.seen.set(pid, startTime(pid));
-    kill(-this.rootPid, signal);
-    for (const [pid, startedAt] of this.seen) if (startTime(pid) === startedAt) kill(pid, signal);
+    if (spared.length === 0) kill(-this.rootPid, signal);
+    for (const [pid, startedAt] of this.seen)
+      if (!spared.includes(pid) && startTime(pid) === startedAt) kill(pid, signal);
+  }
+
+  /** The process that is meant, once it is there. */
+  main(): number | undefined {
+    const last = this.wrapping().at(-1);
+    if (last === undefined) return this.rootPid;
+    return this.wrappers > this.wrapping().length ? undefined : children(last)[0];
+  }
+
+  private wrapping(): number[] {
+    const found: number[] = [];
+    for (let pid: number | undefined = this.rootPid; pid !== undefined && found.length < this.wrappers;) {
+      found.push(pid);
+      pid = children(pid)[0];
+    }
+    return found;
   }
 }
 
@@ -56,7 +80,7 @@ function children(pid: number): number[] {
 }
 
 /** In ticks since the machine started; empty for a process that is gone. */
-function startTime(pid: number): string {
+export function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The name, in brackets, may hold anything; the start time is the 20th field after it.

@@ -1,6 +1,7 @@
 /** What a process is started with, what it has, and how it ends. */
 import type { TaskResult } from '../bus/messages.js';
 import type { PoolTask } from './poolTask.js';
+import type { Sandbox } from './sandbox/sandboxOptions.js';
 
 /** Why a process was ended, or `itself` where the pool did not ask for it. */
 export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
@@ -13,6 +14,8 @@ export interface ProcessEnd {
   stderr: string;
   /** What the interpreter says of its crash. */
   crashReport?: string;
+  /** The kernel killed in its sandbox for want of memory. */
+  outOfMemory: boolean;
   /** Spawning itself failed. */
   error?: Error;
 }
@@ -32,9 +35,8 @@ export interface Finished {
 }
 
 export interface Launch {
-  python: string;
   runtimeFolder: string;
-  environment: NodeJS.ProcessEnv;
+  sandbox: Sandbox;
   /** Output kept per task, bytes. */
   maxOutputBytes: number;
 }

@@ -9,9 +9,11 @@
  */
 import type { RuntimeInfo } from '../actors/processPool.js';
 import type { PythonPoolOptions } from './poolOptions.js';
+import { DEFAULT_MAX_OUTPUT_BYTES, runtimeFolder } from './pythonEnvironment.js';
 import { EXIT_CANNOT_RUN, startFailureWords } from './processWords.js';
 import type { Launch, ProcessEnd } from './processParts.js';
 import { type ProcessEvents, PythonProcess } from './pythonProcess.js';
+import { openSandbox } from './sandbox/openSandbox.js';
 import { StartLimit } from './startLimit.js';
 
 export interface SlotEvents extends ProcessEvents {
@@ -34,9 +36,11 @@ export class ProcessSlots {
   private stopped: Promise<void> | undefined;
   private allEnded: () => void = () => undefined;
 
+  /** Once the sandbox is open. */
+  private launch: Launch | undefined;
+
   constructor(
-    private readonly launch: Launch,
-    private readonly options: Pick<PythonPoolOptions, 'slots' | 'onProcessEvent'>,
+    private readonly options: PythonPoolOptions,
     private readonly events: SlotEvents,
   ) {}
 
@@ -47,12 +51,36 @@ export class ProcessSlots {
   start(): Promise<RuntimeInfo> {
     return new Promise((resolve, reject) => {
       this.starting = { resolve, reject };
-      this.fill();
+      this.open().catch((error: unknown) => {
+        this.starting = undefined;
+        reject(error instanceof Error ? error : new Error(String(error)));
+      });
     });
   }
 
+  private async open(): Promise<void> {
+    const sandbox = await openSandbox(this.options, (message) => {
+      this.options.onProcessEvent?.({ type: 'weakened', message });
+    });
+    if (this.isStopped) {
+      await sandbox.close();
+      return;
+    }
+    this.launch = {
+      sandbox,
+      runtimeFolder: runtimeFolder(),
+      maxOutputBytes: this.options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+    };
+    this.fill();
+  }
+
   stop(graceMs: number): Promise<void> {
-    this.stopped ??= new Promise((resolve) => {
+    this.stopped ??= this.endAll(graceMs).then(() => this.launch?.sandbox.close());
+    return this.stopped;
+  }
+
+  private endAll(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
       this.allEnded = resolve;
       this.starting?.reject(new Error('The pool was stopped while it was starting.'));
       this.starting = undefined;
@@ -62,7 +90,6 @@ export class ProcessSlots {
       for (const process of this.all) process.end('stopped', graceMs);
       if (this.all.size === 0) resolve();
     });
-    return this.stopped;
   }
 
   /** Replaces a process that is about to end, or has. */
@@ -74,7 +101,7 @@ export class ProcessSlots {
   }
 
   private fill(): void {
-    while (!this.isStopped && this.live.length + this.plannedStarts.size < this.options.slots) {
+    while (this.launch && !this.isStopped && this.live.length + this.plannedStarts.size < this.options.slots) {
       const { delayMs } = this.startLimit;
       if (delayMs === 0) {
         this.spawn();
@@ -89,6 +116,7 @@ export class ProcessSlots {
   }
 
   private spawn(): void {
+    if (this.launch === undefined) return;
     const process: PythonProcess = new PythonProcess(this.launch, {
       ...this.events,
       ready: (ready, info) => {
@@ -130,7 +158,7 @@ export class ProcessSlots {
     this.startLimit.failed(performance.now());
     const isDefinite = end.error !== undefined || end.exitCode === EXIT_CANNOT_RUN;
     if (!isDefinite && !this.startLimit.isExceeded) return;
-    const message = startFailureWords(this.launch.python, end);
+    const message = startFailureWords(this.options.python, end);
     if (this.starting !== undefined) {
       this.starting.reject(new Error(message));
       this.starting = undefined;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve, delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PythonPoolOptions } from './poolOptions.js';
+import { DEFAULT_SANDBOX } from './sandbox/sandboxOptions.js';
 
 /** Where the platform's own stores and servers are, and how Node was told to run. */
 const WITHHELD_PREFIXES = ['REDIS', 'NATS', 'NODE_'];
@@ -21,13 +22,29 @@ export function runtimeFolder(): string {
   }
 }
 
-/** Functions are strangers' code: they see the worker's environment, but neither its credentials nor its settings. */
+/** What Python, its libraries and the programs they call are told of the machine; none of it is secret. */
+const ALLOWED = new Set(['PATH', 'HOME', 'LANG', 'LANGUAGE', 'TZ', 'LD_LIBRARY_PATH', 'VIRTUAL_ENV', 'CONDA_PREFIX']);
+const ALLOWED_PREFIXES = ['LC_', 'PYTHON', 'SSL_CERT_', 'OMP_', 'OPENBLAS_', 'MKL_', 'NUMEXPR_', 'CUDA_', 'NVIDIA_'];
+
+/**
+ * Functions are strangers' code: they see neither the worker's credentials nor its settings, and outside of `none` nothing of its
+ * environment but what Python needs and what the worker was told to hand on.
+ */
 export function runtimeEnvironment(options: PythonPoolOptions): NodeJS.ProcessEnv {
   // eslint-disable-next-line no-restricted-syntax -- not read for settings, but handed on
   const inherited = options.environment ?? process.env;
+  const { kind, environment: handedOn } = { ...DEFAULT_SANDBOX, ...options.sandbox };
   const cwd = resolve(options.cwd ?? process.cwd());
   const absolute = (entries: string[]): string => entries.map((entry) => resolve(cwd, entry)).join(delimiter);
-  const environment = Object.fromEntries(Object.entries(inherited).filter(([name]) => !isWithheld(name)));
+  const isSeen = kind === 'none' ? (): boolean => true : isAllowed;
+  const environment = Object.fromEntries(
+    Object.entries(inherited).filter(([name]) => !isWithheld(name) && isSeen(name)),
+  );
+  for (const entry of handedOn) {
+    const [name, value] = splitOnce(entry);
+    const given = value ?? inherited[name];
+    if (given !== undefined) environment[name] = given;
+  }
   // Relative entries mean the worker's folder, while the process starts in the runtime's.
   const inheritedPath = (inherited['PYTHONPATH'] ?? '').split(delimiter).filter((entry) => entry !== '');
   if (inheritedPath.length > 0) environment['PYTHONPATH'] = absolute(inheritedPath);
@@ -40,6 +57,14 @@ export function runtimeEnvironment(options: PythonPoolOptions): NodeJS.ProcessEn
     MPCSFAAS_MAX_MEMORY_BYTES: String(options.maxMemoryBytes ?? 0),
   };
 }
+
+function splitOnce(entry: string): [name: string, value: string | undefined] {
+  const at = entry.indexOf('=');
+  return at < 0 ? [entry, undefined] : [entry.slice(0, at), entry.slice(at + 1)];
+}
+
+const isAllowed = (name: string): boolean =>
+  ALLOWED.has(name) || ALLOWED_PREFIXES.some((prefix) => name.startsWith(prefix));
 
 function isWithheld(name: string): boolean {
   return WITHHELD.includes(name) || WITHHELD_PREFIXES.some((prefix) => name.startsWith(prefix));

@@ -17,9 +17,8 @@ import { judgeEnd, resultOfEnd } from './endResult.js';
 import { HeadWatch } from './headWatch.js';
 import type { PythonPoolOptions } from './poolOptions.js';
 import { TaskQueue, taskKey, type PoolTask } from './poolTask.js';
-import { DEFAULT_MAX_OUTPUT_BYTES, runtimeEnvironment, runtimeFolder } from './pythonEnvironment.js';
 import { ProcessSlots } from './processSlots.js';
-import type { Finished, Launch, ProcessEnd, SentTask } from './processParts.js';
+import type { Finished, ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 import { chooseSlot, FORESEEABLE_FUNCTION_US, nextMean } from './slotChoice.js';
 
@@ -40,20 +39,13 @@ export class PythonPool implements ProcessPool {
   private readonly queue = new TaskQueue();
   /** By process; reported when the process has ended: not before can the function do nothing more. */
   private readonly timedOutTasks = new Map<PythonProcess, SentTask>();
-  private readonly launch: Launch;
   private readonly processes: ProcessSlots;
   private readonly watch: HeadWatch;
   private arrivals = 0;
 
   constructor(options: PythonPoolOptions) {
     this.slots = options.slots;
-    this.launch = {
-      python: options.python,
-      runtimeFolder: runtimeFolder(),
-      environment: runtimeEnvironment(options),
-      maxOutputBytes: options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
-    };
-    this.processes = new ProcessSlots(this.launch, options, {
+    this.processes = new ProcessSlots(options, {
       ready: () => {
         this.dispatch();
       },

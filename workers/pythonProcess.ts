@@ -8,9 +8,7 @@
  * `ended` is reported once, after the exit status is known and everything the process had written is read: results that
  * left it before it died are results. The group is killed then, so that nothing a function started outlives it.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { RuntimeInfo } from '../actors/processPool.js';
 import type { TaskResult } from '../bus/messages.js';
 import { orderBytes } from '../bus/orderBytes.js';
@@ -19,18 +17,15 @@ import { LastWords } from './lastWords.js';
 import { LoadedFunctions } from './loadedFunctions.js';
 import type { PoolTask } from './poolTask.js';
 import { PrintedOutput } from './printedOutput.js';
-import { peakMemoryKib, ProcessTree } from './processGroup.js';
 import type { EndReason, Finished, Launch, ProcessEnd, SentTask } from './processParts.js';
+import { type ChildEnd, RuntimeChild } from './runtimeChild.js';
 import { SharedPage } from './sharedPage.js';
 import type { Slot } from './slotChoice.js';
 
 /** How long a process may take to end after TERM. */
 export const TERM_GRACE_MS = 500;
-/** How long what a dead process wrote may take to arrive; a descriptor that leaked to a stranger could keep the pipe open. */
-const LAST_WORDS_MS = 200;
 /** A process that closed its pipe but lives cannot answer any more. */
 const CLOSED_WIRE_GRACE_MS = 50;
-const STDERR_LIMIT_CHARS = 8_192;
 /** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */
 const LAST_SEQUENCE = 0xf000_0000;
 const NOTHING = Buffer.alloc(0);
@@ -59,37 +54,28 @@ export class PythonProcess implements Slot {
   private readonly token = randomInt(1, 0xffff_ffff);
   private readonly page = new SharedPage();
   private readonly decoder = new FrameDecoder(this.token);
-  private readonly child: ChildProcess;
-  private readonly input: Socket;
+  private readonly child: RuntimeChild;
   private unsent: Buffer[] = [];
   private sequence = 0;
   private readonly functions = new LoadedFunctions(this.token);
   private readonly lastWords = new LastWords();
-  private stderr = '';
-  private tree: ProcessTree | undefined;
   private killTimer: NodeJS.Timeout | undefined;
-  /** Of the process so far, as far as it was looked at. */
-  peakMemoryKib = 0;
 
   constructor(
     private readonly launch: Launch,
     private readonly events: ProcessEvents,
   ) {
-    this.child = spawn(launch.python, ['-m', 'mpcsfaas.runtime', String(this.token), String(process.pid)], {
-      cwd: launch.runtimeFolder,
-      env: launch.environment,
-      // Its own session, so that its whole group can be signalled, and a terminal's ctrl-C does not reach it.
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', this.page.fd],
-    });
-    if (this.child.pid !== undefined) this.tree = new ProcessTree(this.child.pid);
-    const [, , , input, output] = this.child.stdio;
-    this.input = input as Socket;
-    this.listen(output as Socket);
+    this.child = new RuntimeChild(launch, this.token, this.page.fd);
+    this.listen();
   }
 
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  /** Of the process so far, as far as it was looked at, KiB. */
+  get peakMemoryKib(): number {
+    return this.child.peakMemoryKib;
   }
 
   get outstandingCount(): number {
@@ -97,7 +83,7 @@ export class PythonProcess implements Slot {
   }
 
   get stalled(): boolean {
-    return this.takenBack || this.input.writableNeedDrain;
+    return this.takenBack || this.child.input.writableNeedDrain;
   }
 
   get exhausted(): boolean {
@@ -141,7 +127,7 @@ export class PythonProcess implements Slot {
   /** Writes what was gathered, as one write. */
   flush(): void {
     if (this.unsent.length === 0) return;
-    if (this.input.writable) writePieces(this.input, this.unsent);
+    if (this.child.input.writable) writePieces(this.child.input, this.unsent);
     this.unsent = [];
   }
 
@@ -165,12 +151,8 @@ export class PythonProcess implements Slot {
   /** Asks it to send what it has finished or printed, for it may be busy with a long task. */
   poke(): void {
     if (this.state !== 'ready') return;
-    this.measureMemory();
-    this.child.kill('SIGURG');
-  }
-
-  private measureMemory(): void {
-    if (this.pid !== undefined) this.peakMemoryKib = Math.max(this.peakMemoryKib, peakMemoryKib(this.pid));
+    this.child.measureMemory();
+    this.child.poke('SIGURG');
   }
 
   /** TERM to the group, after `graceMs` KILL. */
@@ -181,14 +163,10 @@ export class PythonProcess implements Slot {
       this.reason = reason;
     }
     clearTimeout(this.killTimer);
-    if (this.hasExited()) return;
-    this.measureMemory();
-    this.tree?.signal(graceMs <= 0 ? 'SIGKILL' : 'SIGTERM');
+    if (this.child.hasExited) return;
+    this.child.measureMemory();
+    this.child.signal(graceMs <= 0 ? 'SIGKILL' : 'SIGTERM');
     if (graceMs > 0) this.killTimer = setTimeout(() => this.end(reason, 0), graceMs);
-  }
-
-  private hasExited(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   private remove(sent: SentTask): void {
@@ -198,44 +176,26 @@ export class PythonProcess implements Slot {
     this.backlogUs = this.outstanding.size === 0 ? 0 : this.backlogUs - sent.expectedUs;
   }
 
-  private listen(output: Socket): void {
-    // Errors of the pipes only repeat that the process is gone, which its exit tells better.
-    this.input.on('error', () => undefined);
-    output.on('error', () => undefined);
+  private listen(): void {
+    const { output } = this.child;
     output.on('data', (chunk: Buffer) => this.received(chunk));
     output.on('end', () => {
       setTimeout(() => {
-        if (!this.hasExited()) this.end('corrupt', 0);
+        if (!this.child.hasExited) this.end('corrupt', 0);
       }, CLOSED_WIRE_GRACE_MS).unref();
     });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr = (this.stderr + text).slice(-STDERR_LIMIT_CHARS);
-    });
-    this.child.once('error', (error) => {
-      // `error` also reports a failed kill; only without a pid was nothing started.
-      if (this.pid === undefined) this.finish({ exitCode: null, signal: null, error });
-    });
-    this.child.once('exit', (exitCode, signal) => {
-      this.tree?.signal('SIGKILL');
-      const done = (): void => {
-        clearTimeout(timer);
-        this.finish({ exitCode, signal });
-      };
-      const timer = setTimeout(done, LAST_WORDS_MS);
-      if (output.closed || output.readableEnded) done();
-      else output.once('close', done);
+    this.child.onEnd((end) => {
+      this.finish(end);
     });
   }
 
-  private finish(end: Pick<ProcessEnd, 'exitCode' | 'signal' | 'error'>): void {
-    if (this.state === 'ended') return;
+  private finish(end: ChildEnd): void {
     this.state = 'ended';
     clearTimeout(this.killTimer);
     const crashReport = this.hearLastWords();
     this.page.close();
-    for (const stream of this.child.stdio) stream?.destroy();
     const report = crashReport === undefined ? {} : { crashReport };
-    this.events.ended(this, { ...end, reason: this.reason, stderr: this.stderr.trim(), ...report });
+    this.events.ended(this, { ...end, reason: this.reason, ...report });
   }
 
   /** What it wrote last, past the runtime, belongs to the task that it ran. */
@@ -293,7 +253,7 @@ export class PythonProcess implements Slot {
       case 'ready':
         if (this.state === 'starting') this.state = 'ready';
         this.wasReady = true;
-        if (this.pid !== undefined) this.lastWords.open(this.pid, frame.sinks);
+        if (this.child.pythonPid !== undefined) this.lastWords.open(this.child.pythonPid, frame.sinks);
         this.events.ready(this, infoOf(frame));
         return;
       default:

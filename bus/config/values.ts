@@ -48,6 +48,13 @@ export function size(env: Environment, variable: string, fallback: number, min: 
   return bytes;
 }
 
+/** 1 or true for yes. */
+export function flag(env: Environment, variable: string): boolean {
+  const value = text(env, variable, '0');
+  if (!['0', '1', 'true', 'false'].includes(value)) throw new ConfigError(variable, value, '0 or 1');
+  return value === '1' || value === 'true';
+}
+
 export function port(env: Environment, variable: string, fallback: number): number {
   return integer(env, variable, fallback, 0, 65_535);
 }

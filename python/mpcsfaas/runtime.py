@@ -13,6 +13,10 @@ def main() -> None:
     """Check the interpreter, become a runtime and serve."""
     if sys.version_info < (3, 9):
         _refuse("it is Python %d.%d; Python 3.9 or later is needed" % sys.version_info[:2])
+    from mpcsfaas import runtime_sandbox
+
+    sandbox = runtime_sandbox.take()
+    runtime_sandbox.enter(sandbox)
     try:
         import dill  # noqa: F401
     except ImportError as error:
@@ -30,9 +34,9 @@ def main() -> None:
     settings = bootstrap.take_settings()
     bootstrap.set_import_path(settings)
     bootstrap.write_c_output_at_once()
-    bootstrap.limit_memory(settings.max_memory_bytes)
+    runtime_sandbox.limit(sandbox, settings.max_memory_bytes)
     try:
-        Runtime(channel, page, settings).serve()
+        Runtime(channel, page, settings, sandbox).serve()
     finally:
         # An error here is a defect of the runtime; what could run on after it is not known to be sound.
         import traceback

@@ -65,12 +65,6 @@ def set_import_path(settings: Settings) -> None:
     sys.argv[:] = [""]
 
 
-def limit_memory(limit_bytes: int) -> None:
-    """Make allocations beyond the limit raise MemoryError instead of waking the kernel's killer."""
-    if limit_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
-
-
 def keep_freed_memory() -> None:
     """Have glibc keep up to 32 MiB of freed memory for the next task.
 

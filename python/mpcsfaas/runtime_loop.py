@@ -30,11 +30,13 @@ from . import runtime_failures as failures
 from . import runtime_functions as functions
 from . import runtime_pickling as pickling
 from . import runtime_protocol as protocol
+from . import runtime_sandbox
 from .runtime_bytecode import BytecodeMismatch
 from .runtime_channel import EXIT_WIRE_CORRUPT, FLUSH_BYTES, Channel, leave
 from .runtime_failures import PlatformError
 from .runtime_hygiene import THOROUGH_AFTER_S, Hygiene
 from .runtime_output import TaskOutput
+from .runtime_sandbox import Sandbox
 
 SHORT_S: Final = 0.001
 FLUSH_INTERVAL_S: Final = 0.001
@@ -62,8 +64,12 @@ class Function:
 class Runtime:
     """Executes the tasks that come over the channel."""
 
-    def __init__(self, channel: Channel, page: memoryview, settings: bootstrap.Settings) -> None:
+    def __init__(
+        self, channel: Channel, page: memoryview, settings: bootstrap.Settings, sandbox: Sandbox
+    ) -> None:
         self._channel = channel
+        self._cpu_s = sandbox.cpu_s
+        self._folders = sandbox.clean
         self._page = page
         self._max_result_bytes = settings.max_result_bytes
         self._functions: dict[int, Function] = {}
@@ -150,6 +156,8 @@ class Runtime:
         output.sequence = sequence
         output.eager = function.caution > 0
         kind = protocol.COMPLETED
+        if self._cpu_s:
+            runtime_sandbox.allow_cpu_time(self._cpu_s)
         began = time.perf_counter()
         try:
             try:
@@ -177,6 +185,8 @@ class Runtime:
             kind = protocol.FAILED
             payload = self._render(error, function, body)
             flags = self._clean(thoroughly=True)
+        if self._folders and not self._tidy():
+            flags |= protocol.FLAG_RECYCLE
         if output.dirty and output.finish():
             flags |= protocol.FLAG_OUTPUT_CUT
         output.sequence = 0
@@ -223,6 +233,10 @@ class Runtime:
         output.mend_streams()
         hygiene.forked = False
         return protocol.FLAG_RECYCLE if hygiene.threads_left() or hygiene.children_left() else 0
+
+    def _tidy(self) -> bool:
+        """Leave nothing of the task in its temporary folders; tell whether that was possible."""
+        return runtime_sandbox.is_clean(self._folders) or runtime_sandbox.clean(self._folders)
 
     def _enter(self, function: Function) -> None:
         """Make the function's `__main__` the process's, and load the function if this is its first call."""

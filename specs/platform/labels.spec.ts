@@ -27,7 +27,14 @@ for (const mode of ['push', 'pull'] as const) {
     const join = (name: string, ...labels: string[]): Promise<unknown> =>
       platform.addActor(
         name,
-        [`${mode}_worker`, '2', platform.dispatcherUrl, ...labels.flatMap((label) => ['--label', label])],
+        [
+          `${mode}_worker`,
+          '2',
+          platform.dispatcherUrl,
+          ...labels.flatMap((label) => ['--label', label]),
+          '--env',
+          'WHERE',
+        ],
         { WHERE: name },
       );
 

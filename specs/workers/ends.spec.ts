@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { printedBytes } from '../../bus/outputRecord.js';
 import type { TaskResult } from '../../bus/messages.js';
 import { PythonPool } from '../../workers/pythonPool.js';
+import type { Enclosure, Sandbox } from '../../workers/sandbox/sandboxOptions.js';
 import { eventually, PoolFixture, sleep } from './support/poolFixture.js';
 import { PYTHON, PythonClient } from './support/pythonClient.js';
 
@@ -179,13 +180,18 @@ describe('a Python pool whose processes end under their tasks', () => {
   it('gives orders back when Python stops starting, and runs again when it starts', async function () {
     this.timeout(8_000);
     const order = await fixture.order(QUICK);
-    const pool = fixture.pool as unknown as { launch: { python: string } };
-    pool.launch.python = '/nowhere/python';
+    const { launch } = (fixture.pool as unknown as { processes: { launch: { sandbox: Sandbox } } }).processes;
+    const { sandbox } = launch;
+    const enclose = (token: number): Enclosure => {
+      const enclosure = sandbox.enclose(token);
+      return { ...enclosure, spawn: { ...enclosure.spawn, file: '/nowhere/python' } };
+    };
+    launch.sandbox = { ...sandbox, enclose };
     const [crashed] = await fixture.runAll([await fixture.order('def f():\n    import os\n    os._exit(1)')]);
     expect(crashed?.outcome).to.equal('interrupted');
     const [released] = await fixture.runAll([order]);
     expect(released?.outcome).to.equal('released');
-    pool.launch.python = PYTHON;
+    launch.sandbox = sandbox;
     const [completed] = await fixture.runAll([{ ...order, fence: '2-x' }]);
     expect(completed?.outcome).to.satisfy((outcome: string) => outcome === 'completed' || outcome === 'released');
   });

@@ -111,7 +111,7 @@ describe('a Python pool running functions', () => {
 
   it('does not show functions the platform: no settings, no runtime in __main__, no credentials', async () => {
     const environment = { ...process.env, REDIS_URL: 'redis://secret', NATS_URL: 'nats://secret', OWN: 'kept' };
-    const own = new PoolFixture(client, { slots: 1, environment });
+    const own = new PoolFixture(client, { slots: 1, environment, sandbox: { kind: 'none' } });
     await own.pool.start();
     try {
       expect(

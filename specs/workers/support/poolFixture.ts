@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { TaskOrder, TaskRef, TaskResult } from '../../../bus/messages.js';
 import type { ProcessEvent, PythonPoolOptions } from '../../../workers/poolOptions.js';
+import { isRoot } from '../../../workers/sandbox/sandboxUser.js';
 import { PythonPool } from '../../../workers/pythonPool.js';
+import { RUN_VARIABLE } from '../../support/specEnvironment.js';
 import { PYTHON, type PythonClient } from './pythonClient.js';
 
 export const NO_ARGUMENTS = '((), {})';
@@ -23,8 +25,9 @@ export class PoolFixture {
     this.pool = new PythonPool({
       python: PYTHON,
       slots: 2,
-      onProcessEvent: (event) => this.events.push(event),
       ...options,
+      sandbox: { ...(isRoot() && { user: 'root' }), environment: [RUN_VARIABLE], ...options.sandbox },
+      onProcessEvent: (event) => this.events.push(event),
     });
     this.pool.onResults = (results) => {
       for (const result of results) {

@@ -1,0 +1,116 @@
+import type { PythonPoolOptions } from '../poolOptions.js';
+import { runtimeEnvironment, runtimeFolder } from '../pythonEnvironment.js';
+import { PrivateFolders } from './privateFolders.js';
+import { DEFAULT_SANDBOX, type ExitStatus, type Sandbox, type SandboxOptions, type Spawn } from './sandboxOptions.js';
+import { chooseUser, type Identity } from './sandboxUser.js';
+import { processesOf } from './userProcesses.js';
+
+/** What every sandbox is made from. */
+export interface SandboxParts {
+  python: string;
+  options: SandboxOptions;
+  pool: PythonPoolOptions;
+  environment: NodeJS.ProcessEnv;
+  runtimeFolder: string;
+  /** Functions are kept from less than they could be elsewhere. */
+  warn: (message: string) => void;
+}
+
+/** What the runtime is told of its sandbox (`runtime_sandbox.py`). */
+export interface RuntimeSandbox {
+  /** Descriptors beside the protocol's are closed. */
+  close: boolean;
+  /** uid and gid to become. */
+  user?: [uid: number, gid: number];
+  open_files: number;
+  file_bytes: number;
+  processes: number;
+  cpu_s: number;
+  /** Directories to be emptied after each task. */
+  clean: string[];
+}
+
+/** @throws Error with a sentence that says what to do, where the sandbox cannot be had: nothing runs with less than was asked for */
+export async function openSandbox(pool: PythonPoolOptions, warn: (message: string) => void): Promise<Sandbox> {
+  const options = { ...DEFAULT_SANDBOX, ...pool.sandbox };
+  const environment = runtimeEnvironment(pool);
+  const parts = { python: pool.python, options, pool, environment, runtimeFolder: runtimeFolder(), warn };
+  if (options.kind === 'none') return unconfined(parts);
+  return processSandbox(parts);
+}
+
+/** The command line of a runtime. @param parentPid as the runtime sees its parent */
+export const runtimeArguments = (token: number, parentPid: number): string[] => [
+  '-m',
+  'mpcsfaas.runtime',
+  String(token),
+  String(parentPid),
+];
+
+export const itself = (status: ExitStatus): ExitStatus => status;
+
+function unconfined({ python, environment }: SandboxParts): Sandbox {
+  return {
+    enclose: (token) => ({
+      spawn: { file: python, args: runtimeArguments(token, process.pid), environment },
+      wrappers: 0,
+      exitOf: itself,
+      ranOutOfMemory: () => false,
+      leave: () => undefined,
+    }),
+    close: () => Promise.resolve(),
+  };
+}
+
+function processSandbox(parts: SandboxParts): Sandbox {
+  const { python, options, pool, environment, runtimeFolder } = parts;
+  const folders = new PrivateFolders();
+  const cwd = environment['MPCSFAAS_CWD'] ?? '/';
+  const reach = { python, runtimeFolder, environment, folders: [cwd, ...(pool.pythonPath ?? [])] };
+  let user: Identity | undefined;
+  try {
+    const chosen = chooseUser(options.user, { ...reach, traversed: folders.base });
+    user = chosen.identity;
+    if (chosen.warning !== undefined) parts.warn(chosen.warning);
+  } catch (error) {
+    void folders.close();
+    throw error;
+  }
+  return {
+    enclose: (token) => {
+      const folder = folders.make(user);
+      // Root's home is not another user's.
+      const home = user === undefined ? {} : { HOME: folder };
+      const limits = runtimeSandbox(options, user?.uid, pool.slots);
+      const spawn: Spawn = {
+        file: python,
+        args: runtimeArguments(token, process.pid),
+        environment: { ...environment, ...home, TMPDIR: folder, MPCSFAAS_SANDBOX: JSON.stringify(limits) },
+        ...user,
+      };
+      return {
+        spawn,
+        wrappers: 0,
+        exitOf: itself,
+        ranOutOfMemory: () => false,
+        leave: () => {
+          folders.remove(folder);
+        },
+      };
+    },
+    close: () => folders.close(),
+  };
+}
+
+/** @param uid whom functions run as; absent: as the worker @param slots processes of this pool, which share the user */
+export function runtimeSandbox(options: SandboxOptions, uid: number | undefined, slots: number): RuntimeSandbox {
+  const others = options.maxProcesses === 0 ? undefined : processesOf(uid ?? process.getuid?.() ?? -1);
+  return {
+    close: true,
+    open_files: options.maxOpenFiles,
+    file_bytes: options.maxFileBytes,
+    processes: others === undefined ? 0 : others + options.maxProcesses * slots,
+    cpu_s: options.maxCpuSeconds,
+    clean: [],
+  };
+}
