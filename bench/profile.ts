@@ -2,7 +2,7 @@
  * `node dist/bench/profile.js [push|pull|local] [batch|singles|large|many]`: where the microseconds go, function by function, in each
  * Node process. Sampling costs a little itself: shares count here, not sums.
  */
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MODES } from '../bus/config.js';
@@ -13,7 +13,7 @@ import { singleSubmits } from './client/singleSubmits.js';
 import { startWorkers } from './questions/manyWorkers.js';
 import { type Bed, withBed } from './support/bed.js';
 import { openCommand } from './support/command.js';
-import { bySource, type CpuProfile, type Hot, hottest } from './support/cpuProfile.js';
+import { bySource, type CpuProfile, type Hot, hottest, isWholeFile } from './support/cpuProfile.js';
 import { sum } from './support/processes.js';
 import { throughputOf } from './support/question.js';
 import { tableText } from './support/table.js';
@@ -75,7 +75,7 @@ await withBed({ mode, env, workers: name === 'many' ? 0 : 1 }, async (bed) => {
   for (const actor of actors) await actor.kill('SIGUSR2');
   for (const { name: actor, pid } of actors) {
     const file = join(directory, `${pid}.json`);
-    await eventually(`${actor} has written its profile`, () => isWhole(file));
+    await eventually(`${actor} has written its profile`, () => isWholeFile(file));
     const hot = hottest(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile);
     const busyUs = sum(hot.map(({ selfUs }) => selfUs));
     const row = ({ where, selfUs }: Hot) => [where, selfUs / tasks, (100 * selfUs) / busyUs];
@@ -85,7 +85,3 @@ await withBed({ mode, env, workers: name === 'many' ? 0 : 1 }, async (bed) => {
   }
   await Promise.all(fakes.map((fake) => fake.stop()));
 });
-
-function isWhole(file: string): boolean {
-  return existsSync(file) && readFileSync(file, 'utf8').endsWith('}');
-}

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGE_ROOT } from '../../bus/packageRoot.js';
@@ -53,4 +54,9 @@ function frameText({ functionName, url, lineNumber }: CpuProfile['nodes'][number
   const file = url.startsWith('file:') ? relative(join(PACKAGE_ROOT, 'dist'), fileURLToPath(url)) : url;
   // Of a package only what tells where in it.
   return `${name} ${file.replace(/^.*node_modules\//, '')}:${lineNumber + 1}`;
+}
+
+/** Whether a process has finished writing its JSON. */
+export function isWholeFile(file: string): boolean {
+  return existsSync(file) && readFileSync(file, 'utf8').endsWith('}');
 }
