@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Environment } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import { ChildProcess } from './childProcess.js';
+import { ENGINE_ARGUMENTS } from './engine.js';
 import { StartError } from './startError.js';
 
 /** The executable behind `mpcsfaas`; a path, because nothing may import it. */
@@ -42,7 +43,7 @@ export async function startActor(options: ActorOptions): Promise<ActorProcess> {
   const child = await ChildProcess.launch({
     name: options.name,
     command: process.execPath,
-    args: ['--enable-source-maps', MAIN, ...options.args],
+    args: [...ENGINE_ARGUMENTS, '--enable-source-maps', MAIN, ...options.args],
     env: options.env,
     ipc: true,
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),

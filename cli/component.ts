@@ -26,6 +26,7 @@ import { every, systemClock } from '../actors/clock.js';
 import { componentMachine } from '../actors/lifecycles/componentMachine.js';
 import { runMachine } from '../actors/lifecycles/runMachine.js';
 import type { WorkerTimings } from '../actors/lifecycles/workerMachine.js';
+import { tuneEngine } from './engine.js';
 import { answering, MetricSources } from './metricSources.js';
 import { onStopSignals } from './stopSignals.js';
 
@@ -90,6 +91,7 @@ export async function runComponent(
   serve: (component: Component) => Promise<Serving>,
   id = `${hostname()}-${process.pid}`,
 ): Promise<void> {
+  tuneEngine();
   process.title = `mpcsfaas ${kind} ${id}`;
   const colour = process.stdout.isTTY;
   const style = { level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } };

@@ -1,0 +1,21 @@
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * How V8 runs an actor. Its defaults suit programs that live for seconds, or hold much and move little; an actor moves much and holds little.
+ *
+ * - Large values lie outside the heap, and V8 takes them for growth of it: with 1 MiB in and out of each task it marked the whole heap
+ *   every fifth task, half of all processor time (measured). Growing fivefold before that makes it every fiftieth.
+ * - Code is made ready for the optimiser when it first runs, which makes the first 20,000 tasks cheaper by a tenth.
+ */
+const WHILE_RUNNING = ['--heap-growing-percent=400', '--always-sparkplug', '--no-lazy-feedback-allocation'];
+
+/** More room for what lives for milliseconds: half as many scavenges, and fewer survivors of each. V8 takes it only at its start. */
+const AT_START = ['--max-semi-space-size=32'];
+
+/** Arguments of `node` for an actor. */
+export const ENGINE_ARGUMENTS: readonly string[] = [...AT_START, ...WHILE_RUNNING];
+
+/** The same, as far as it is still possible, for an actor that people have started themselves. */
+export function tuneEngine(): void {
+  for (const flag of WHILE_RUNNING) setFlagsFromString(flag);
+}
