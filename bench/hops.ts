@@ -93,7 +93,8 @@ function hopTable(spans: readonly [number, number][], passages: readonly Passage
   for (const [begin, end] of spans) {
     while (next < passages.length && (passages[next]?.[1] ?? 0) < begin) next++;
     const during: Passage[] = [];
-    for (; next < passages.length && (passages[next]?.[1] ?? Infinity) <= end; next++) during.push(passages[next] as Passage);
+    for (; next < passages.length && (passages[next]?.[1] ?? Infinity) <= end; next++)
+      during.push(passages[next] as Passage);
     emptyClaims += during.filter(([station]) => station === 'nothing claimed').length;
     let at = begin;
     for (const [station, hop] of WAY) {
@@ -112,7 +113,9 @@ function hopTable(spans: readonly [number, number][], passages: readonly Passage
     title: `One round trip in ${mode} mode, hop by hop, us`,
     columns: ['hop', 'p50', 'p95'],
     rows: [...rows, ['in all', median(whole), percentile(whole, 95)]],
-    notes: [`claims that came before the task was there: ${((100 * emptyClaims) / spans.length).toFixed(0)} in 100 trips`],
+    notes: [
+      `claims that came before the task was there: ${((100 * emptyClaims) / spans.length).toFixed(0)} in 100 trips`,
+    ],
   };
 }
 

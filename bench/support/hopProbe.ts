@@ -88,5 +88,6 @@ watch(ServerResponse.prototype, 'end', () => 'answer');
 process.on('SIGUSR2', () => {
   running = !running;
   if (running) passages = [];
-  else writeFileSync(join(process.env['MPCSFAAS_PROFILES'] ?? '.', `${process.pid}.json`), JSON.stringify({ passages }));
+  else
+    writeFileSync(join(process.env['MPCSFAAS_PROFILES'] ?? '.', `${process.pid}.json`), JSON.stringify({ passages }));
 });
