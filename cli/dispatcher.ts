@@ -93,6 +93,9 @@ async function startDispatcher(
   );
   dispatcher.start();
   component.metrics.add(() => dispatcher.reports.families());
+  await component.hearStore('queued', (message) => {
+    dispatcher.hear(message);
+  });
   return dispatcher;
 }
 
