@@ -9,6 +9,7 @@ import { roundTrips } from './questions/roundTrips.js';
 import { singles } from './questions/singles.js';
 import { throughput } from './questions/throughput.js';
 import { variants } from './questions/variants.js';
+import { watched } from './questions/watched.js';
 import { startBed, startScript } from './support/bed.js';
 import { openCommand } from './support/command.js';
 import type { Answer, Question } from './support/question.js';
@@ -25,6 +26,7 @@ const QUESTIONS: readonly Question[] = [
   singles,
   roundTrips,
   naps,
+  watched,
   large,
   variants,
   queueDepth,
