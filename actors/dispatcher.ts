@@ -141,7 +141,7 @@ export class Dispatcher {
       this.onWorkerMessage(message, from);
     });
     control.listen((message) => {
-      this.hear(message);
+      this.onControl(message);
     });
     this.stops.push(
       every(clock, this.options.pollMs, () => {
@@ -219,8 +219,7 @@ export class Dispatcher {
     }
   }
 
-  /** A control event, whichever way it came. */
-  hear(message: ControlMessage): void {
+  private onControl(message: ControlMessage): void {
     switch (message.type) {
       case 'tasks.queued':
         this.claims.wake(message.count);

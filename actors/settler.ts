@@ -5,7 +5,6 @@ import type { Failure, TaskRef, TaskResult } from '../bus/messages.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
-import { settledTask } from '../bus/settledTask.js';
 import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
@@ -14,6 +13,8 @@ import type { InFlight } from './workerConnection.js';
 
 const MAX_BATCH = 256;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** Larger results do not travel in events: Redis and NATS cut off a subscriber that has too much outstanding. */
+const MAX_EVENT_PAYLOAD_BYTES = 32 * 1024;
 const MAX_EVENT_BYTES = 512 * 1024;
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_PENDING = 5_000;
@@ -104,9 +105,8 @@ export class Settler {
 
   private async flush(batch: Settlement[]): Promise<void> {
     try {
-      const told = new Set<Settlement>();
-      const verdicts = await this.settle(batch, told);
-      if (verdicts) this.conclude(batch, verdicts, told);
+      const verdicts = await this.settle(batch);
+      if (verdicts) this.conclude(batch, verdicts);
     } finally {
       const wasFull = this.isFull();
       for (const settlement of batch) {
@@ -117,12 +117,10 @@ export class Settler {
     }
   }
 
-  private async settle(batch: Settlement[], told: Set<Settlement>): Promise<SettleVerdict[] | undefined> {
+  private async settle(batch: Settlement[]): Promise<SettleVerdict[] | undefined> {
     while (!this.closed) {
       try {
-        return await this.deps.store.settle(batch, (some) => {
-          for (const settlement of some) told.add(settlement);
-        });
+        return await this.deps.store.settle(batch);
       } catch (error) {
         if (!(error instanceof PlatformError && error.code === 'STORE_UNAVAILABLE')) throw error;
         await new Promise<void>((resolve) => this.deps.clock.setTimeout(resolve, RETRY_DELAY_MS));
@@ -131,7 +129,7 @@ export class Settler {
     return undefined;
   }
 
-  private conclude(batch: Settlement[], verdicts: SettleVerdict[], told: ReadonlySet<Settlement>): void {
+  private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
     const { counts, clock } = this.deps;
     counts.batches.settle.observe(batch.length);
     const now = clock.now();
@@ -160,7 +158,7 @@ export class Settler {
           const { functionId, runTimeUs } = settlement;
           if (functionId !== undefined) this.deps.ended?.(functionId, verdict, runTimeUs);
         }
-        if (!told.has(settlement)) settled.push(settledTask(settlement, verdict));
+        settled.push(settledTask(settlement, verdict));
       } else {
         this.stats.requeued++;
         requeued++;
@@ -204,6 +202,16 @@ export class Settler {
 
 const bytesOf = ({ payload, output }: Settlement): number => payload.length + output.length;
 const attemptKey = ({ taskId, fence }: TaskRef): string => `${taskId} ${fence}`;
+
+function settledTask(
+  { taskId, payload, failure }: Settlement,
+  state: 'completed' | 'failed' | 'cancelled',
+): SettledTask {
+  const small = payload.length + (failure?.traceback?.length ?? 0) <= MAX_EVENT_PAYLOAD_BYTES;
+  // An interrupted task that failed for good has its failure completed by Redis (how each attempt ended): read from there.
+  const complete = small && (failure === undefined || payload.length > 0);
+  return complete ? { taskId, state, payload, ...(failure && { failure }) } : { taskId, state };
+}
 
 const ENDS = { completed: 'task.succeeded', failed: 'task.raised', interrupted: 'task.interrupted' } as const;
 

@@ -13,7 +13,7 @@ const DEPENDENCY_BYTES = 4_096;
 
 interface SubmitterOptions {
   store: TaskStore;
-  /** Tells dispatchers that `count` tasks have been queued, when the store has not. */
+  /** Tells dispatchers that `count` tasks are being written. */
   announceQueued: (count: number) => void;
   transition: TransitionLog;
   /** Tells tasks that depend on others what has ended already. */
@@ -66,13 +66,11 @@ export class Submitter {
     counts?.batches.submit.observe(batch.length);
     const claimable = batch.filter(({ task }) => stateOf(task) === 'queued').length;
     let verdicts: SubmitVerdict[];
-    let told = 0;
     try {
-      verdicts = await store.submit(
-        batch.map(({ task }) => task),
-        (count) => (told += count),
-      );
-      if (told < claimable) announceQueued(claimable);
+      const written = store.submit(batch.map(({ task }) => task));
+      // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
+      if (claimable > 0) announceQueued(claimable);
+      verdicts = await written;
       batch.forEach(({ task }, index) => {
         if (verdicts[index] !== 'accepted') return;
         transition('task', task.taskId, 'new', 'task.submitted', stateOf(task), { function: task.functionId });

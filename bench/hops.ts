@@ -24,7 +24,7 @@ const WARM_UP_TRIPS = 1_500;
 const WAY: readonly (readonly [station: string, hop: string])[] = [
   ['request', 'client -> API: HTTP'],
   ['submit', 'API: reads and checks the request'],
-  ['hear queued', 'API -> Redis -> dispatcher: submit'],
+  ['hear mpcsfaas.tasks.queued', 'API -> dispatcher: nudge'],
   ['claim', 'dispatcher: makes an offer'],
   ['claimed', 'dispatcher <-> Redis: claim'],
   ['send run', 'dispatcher: places the task'],
@@ -34,7 +34,8 @@ const WAY: readonly (readonly [station: string, hop: string])[] = [
   ['send results', 'worker: reads the result'],
   ['receive results', 'worker -> dispatcher: ZeroMQ'],
   ['settle', 'dispatcher: takes the result'],
-  ['hear settled', 'dispatcher -> Redis -> API: settle'],
+  ['settled', 'dispatcher <-> Redis: settle'],
+  ['hear mpcsfaas.tasks.settled', 'dispatcher -> API: settled event'],
   ['answer', 'API: finds who waits'],
 ];
 const LAST_HOP = 'API -> client: HTTP';

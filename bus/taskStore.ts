@@ -26,9 +26,8 @@ export interface TaskStore {
   /**
    * new -> queued | delayed | blocked. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
    * requirements are waiting that no other one is taken.
-   * @param onTold how many of them the store has told dispatchers of by itself, if it can: they need no event
    */
-  submit(tasks: NewTask[], onTold?: (count: number) => void): Promise<SubmitVerdict[]>;
+  submit(tasks: NewTask[]): Promise<SubmitVerdict[]>;
   /**
    * queued -> running, up to `limit`, and none beyond `maxBytes` of arguments (the last may exceed them); also moves due delayed and
    * retrying tasks back into the queue. `nonce` is random, new for each call, and the second half of the fences it gives.
@@ -46,11 +45,8 @@ export interface TaskStore {
    * dispatcher's from now on, whoever claimed them.
    */
   renew(attempts: (TaskRef & { worker: string })[], adopter?: string): Promise<boolean[]>;
-  /**
-   * running -> completed | failed | queued | retrying.
-   * @param onTold those of whose ends the store has told by itself, if it can: they need no event
-   */
-  settle(settlements: Settlement[], onTold?: (told: readonly Settlement[]) => void): Promise<SettleVerdict[]>;
+  /** running -> completed | failed | queued | retrying. */
+  settle(settlements: Settlement[]): Promise<SettleVerdict[]>;
   /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
   release(attempts: TaskRef[]): Promise<boolean[]>;
   /** queued | delayed | retrying | blocked | running -> cancelled. */

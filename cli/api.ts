@@ -42,9 +42,6 @@ export function runApi(config: Config): Promise<void> {
       else if (message.type === 'task.output') live.onOutput(message);
       else metrics.onControl(message);
     });
-    await component.hearStore('settled', (message) => {
-      if (message.type === 'tasks.settled') settled.onSettled(message.tasks);
-    });
     const app = await buildApp({
       ...stores,
       settled,

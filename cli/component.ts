@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Actor } from 'xstate';
 import type { ApiKeyStore } from '../bus/apiKeys.js';
@@ -20,7 +19,6 @@ import { RedisTaskLists } from '../bus/redis/redisTaskLists.js';
 import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
 import { keepSealKey } from '../bus/redis/sealKey.js';
-import { hearStore, type StoreChannel } from '../bus/redis/storeEvents.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -67,8 +65,6 @@ export interface Component {
   readonly openApiStores: () => Promise<ApiStores>;
   /** Answers for this process when metrics are asked for. */
   readonly openControl: (topics: readonly ControlTopic[]) => Promise<Bus<ControlMessage, ControlMessage>>;
-  /** Hears what the store's scripts tell by themselves. */
-  readonly hearStore: (what: StoreChannel, hear: (message: ControlMessage) => void) => Promise<void>;
 }
 
 export interface ApiStores {
@@ -120,7 +116,6 @@ export async function runComponent(
   });
 
   const stores: TaskStore[] = [];
-  const listeners: Redis[] = [];
   const seal = new EventSeal();
   let control: NatsBus | undefined;
   const component: Component = {
@@ -167,18 +162,11 @@ export async function runComponent(
       await waitFor(() => bus.connected);
       return answering(bus, metrics, onError);
     },
-    hearStore: async (what, hear) => {
-      // The store's own connection tells when Redis is away.
-      const redis = connectRedis(config.redisUrl, { lost: () => undefined, restored: () => undefined });
-      listeners.push(redis);
-      await bounded(hearStore(redis, what, hear), CONNECT_WAIT_MS, onError);
-    },
   };
 
   const close = async (): Promise<void> => {
     control?.send('component.stopped', { type: 'component.stopped', kind, id });
     await control?.close();
-    for (const redis of listeners) redis.disconnect();
     for (const store of stores) await store.close();
     await flush();
   };

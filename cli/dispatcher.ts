@@ -93,9 +93,6 @@ async function startDispatcher(
   );
   dispatcher.start();
   component.metrics.add(() => dispatcher.reports.families());
-  await component.hearStore('queued', (message) => {
-    dispatcher.hear(message);
-  });
   return dispatcher;
 }
 

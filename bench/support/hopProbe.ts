@@ -5,8 +5,6 @@
 import { writeFileSync } from 'node:fs';
 import { Server, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { Dispatcher } from '../../actors/dispatcher.js';
-import { SettledTasks } from '../../api/settledTasks.js';
 import { NatsBus } from '../../bus/natsBus.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
 import { PullRequestBus, PullRouterBus } from '../../bus/zeromq/pullBus.js';
@@ -71,8 +69,7 @@ watch(
   () => 'settled',
 );
 watch(NatsBus.prototype, 'send', ([topic]) => `say ${String(topic)}`);
-watch(Dispatcher.prototype, 'hear', ([message]) => (typeOf(message) === 'tasks.queued' ? 'hear queued' : undefined));
-watch(SettledTasks.prototype, 'onSettled', () => 'hear settled');
+watch(NatsBus.prototype, 'receive', ([message]) => `hear ${(message as { subject: string }).subject}`);
 for (const bus of [PushRouterBus, PushDealerBus, PullRouterBus, PullRequestBus])
   watch(bus.prototype, 'send', ([, message]) => `send ${typeOf(message)}`);
 watch(Receiver.prototype, 'listen', (args) => {

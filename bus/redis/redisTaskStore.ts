@@ -28,7 +28,6 @@ import { PRIORITIES } from './keys.js';
 import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from './largeValues.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
-import { foretold } from './storeEvents.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
@@ -79,7 +78,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     this.sweeper = new IndexSweeper(redis, this.shards.all);
   }
 
-  async submit(tasks: NewTask[], onTold?: (count: number) => void): Promise<SubmitVerdict[]> {
+  async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
@@ -103,8 +102,6 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       }
       const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
-      const told = verdicts.pop() ?? 0;
-      onTold?.(told);
       return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : verdict === 0 ? 'existing' : 'refused'));
     });
   }
@@ -132,11 +129,9 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     });
   }
 
-  async settle(settlements: Settlement[], onTold?: (told: readonly Settlement[]) => void): Promise<SettleVerdict[]> {
+  async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
     return this.shards.forEach(settlements, taskIdOf, async (shard, batch) => {
-      const event = onTold ? foretold(batch) : NO_BYTES;
-      const ttl = this.options.resultTtlSeconds;
-      const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, ttl, event];
+      const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, this.options.resultTtlSeconds];
       const large: LargeValue[] = [];
       for (const s of batch) {
         const ran = `${Math.round(s.startedAtMs)} ${s.runTimeUs} ${s.peakMemoryKib}`;
@@ -158,7 +153,6 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       }
       const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
-      if (verdicts.pop()?.length) onTold?.(batch);
       return verdicts.map((verdict) => parseVerdict(verdict.toString('latin1')));
     });
   }

@@ -2,15 +2,13 @@
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] failures
 -- KEYS[7] requirements
--- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept
--- ARGV[4] the event that tells of these ends, to be published if they all come as foretold, or '': see storeEvents.ts; then per attempt:
+-- ARGV[1] prefix of task keys   ARGV[2] prefix of output keys   ARGV[3] seconds a finished task is kept, then per attempt:
 --         id, fence, worker, `<started ms> <run time us> <peak memory KiB>`, payload, event; for an event other than '' (succeeded,
 --         nothing printed) also: failure (JSON or ''), random number in [0, 1), output, output truncated ('1' or '')
 --         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
 --         The event worker.lost is a dispatcher's own verdict, its payload the dispatcher's id: an interruption, unless another
 --         dispatcher has adopted the attempt.
--- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined; and last '1'
--- when somebody has heard the event.
+-- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined.
 --
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
 -- the limit of interrupted ones. The random number is for the jitter of the delay.
@@ -123,8 +121,7 @@ local function has(key, dispatcher)
   return claim and string.match(claim, ' (.*)') == dispatcher
 end
 
-local as_foretold = ARGV[4] ~= ''
-local at = 5
+local at = 4
 while at <= #ARGV do
   local id, fence, worker, ran, payload, event = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   at = at + 6
@@ -142,7 +139,6 @@ while at <= #ARGV do
     if not has(key, payload) then fence = '' end -- Which no task has.
     event, payload = 'task.interrupted', ''
   end
-  local foretold = event == 'task.raised' and 'failed' or 'completed'
   if task[2] == fence and task[1] == 'running' then
     local kept = seconds_kept(task[3], ttl)
     if event == '' then
@@ -165,7 +161,6 @@ while at <= #ARGV do
     local is_result = verdict == 'completed' or verdict == 'failed' or verdict == 'duplicate'
     if not is_result or redis.call('HEXISTS', key, 'result') == 1 then redis.call('HDEL', key, large_result) end
   end
-  as_foretold = as_foretold and verdict == foretold
   if task[3] and (verdict == 'completed' or verdict == 'failed') then
     verdict = verdict .. take_dependents(prefix, id, task[3])
   end
@@ -175,5 +170,4 @@ end
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
 index_failures(KEYS[6])
 keep_counts(prefix)
-verdicts[#verdicts + 1] = as_foretold and redis.call('PUBLISH', 'mpcsfaas.tasks.settled', ARGV[4]) > 0 and '1' or ''
 return verdicts

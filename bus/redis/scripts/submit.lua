@@ -5,8 +5,7 @@
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), requirement
 --         or '', number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
--- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting; and last, how many of them it
--- has told dispatchers of, on the channel tasks.queued: see storeEvents.ts.
+-- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting.
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
@@ -111,16 +110,12 @@ while at <= #ARGV do
   at = at + 2 * count
 end
 
-local queued = 0
 for i = 1, #lists do
   local ids = pushes[lists[i]]
-  queued = queued + #ids
   if #ids > 0 then redis.call('LPUSH', lists[i], unpack(ids)) end
 end
 -- One entry for the whole batch, for lists: see taskIndex.ts.
 if #accepted > 0 then
   redis.call('XADD', KEYS[5], 'MAXLEN', '~', 5000000, '*', 'ids', table.concat(accepted))
 end
-local are_heard = queued > 0 and redis.call('PUBLISH', 'mpcsfaas.tasks.queued', queued) > 0
-verdicts[#verdicts + 1] = are_heard and queued or 0
 return verdicts
