@@ -78,19 +78,24 @@ const dependencyFamilies = (component: Component): MetricFamily[] => [
 ];
 
 async function platformFamilies(lists: TaskLists): Promise<MetricFamily[]> {
-  const { queued, running, delayed, blocked } = await lists.countTasks();
+  const { queued, running, delayed, retrying, blocked, oldestQueuedAtMs } = await lists.countTasks();
   const { high, normal, low } = queued;
+  const now = Date.now();
   return [
     gauge('tasks', 'Tasks that have not ended, by where they are.', [
       [{ state: 'queued' }, high + normal + low],
       [{ state: 'running' }, running],
       [{ state: 'delayed' }, delayed],
+      [{ state: 'retrying' }, retrying],
       [{ state: 'blocked' }, blocked],
     ]),
     gauge('queue_tasks', 'Tasks in the queues, by priority.', [
       [{ priority: 'high' }, high],
       [{ priority: 'normal' }, normal],
       [{ priority: 'low' }, low],
+    ]),
+    gauge('queue_oldest_seconds', 'How long the task that is claimed next has been waiting; 0 when none waits.', [
+      [{}, Math.max(0, now - (oldestQueuedAtMs ?? now)) / 1_000],
     ]),
   ];
 }

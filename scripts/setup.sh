@@ -4,7 +4,7 @@
 #   setup.sh         what the platform needs
 #   setup.sh pypy    a second Python as well, PyPy with dill, for workers started with --python .platform/pypy/python
 #   setup.sh browser a Chromium as well, which the specs of the dashboard drive
-#   setup.sh test    both as well, but done without where they cannot be had: their specs are then skipped
+#   setup.sh test    both as well, and promtool, but done without where they cannot be had: their specs are then skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .platform
@@ -220,6 +220,24 @@ install_chromium_if_possible() {
   touch "$tried"
 }
 
+# The checker of Prometheus' rules, out of its Debian package: nothing else of that is installed.
+install_promtool_if_possible() {
+  local tried=.platform/promtool-cannot-be-had packages=.platform/promtool-package
+  if have_program promtool || [ -e .platform/promtool ] || [ -e "$tried" ]; then return; fi
+  if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
+    say 'getting promtool (apt, 20 MB), which checks the alert rules'
+    mkdir -p "$packages"
+    if (cd "$packages" && LOG=setup.log quietly apt-get download prometheus) &&
+      dpkg-deb --fsys-tarfile "$packages"/prometheus_*.deb | tar -x -C "$packages" ./usr/bin/promtool; then
+      mv "$packages/usr/bin/promtool" .platform/promtool
+    fi
+    rm -rf "$packages"
+  fi
+  if [ -e .platform/promtool ]; then return; fi
+  say 'promtool cannot be had here: its checks of the alert rules are skipped'
+  touch "$tried"
+}
+
 check_node
 install_npm_packages
 install_servers
@@ -227,6 +245,6 @@ choose_python
 case ${1:-} in
   pypy) install_pypy || fail "$PYPY_MISSING" ;;
   browser) install_chromium || fail "$CHROMIUM_MISSING" ;;
-  test) install_pypy_if_possible; install_chromium_if_possible ;;
+  test) install_pypy_if_possible; install_chromium_if_possible; install_promtool_if_possible ;;
 esac
 node scripts/build.mjs
