@@ -59,7 +59,7 @@ function Cell<Row>({ column, row }: { column: Column<Row>; row: Row }): JSX.Elem
     );
   }
   return (
-    <td role="cell" class={style} data-head={isPlain ? undefined : head}>
+    <td role="cell" class={isPlain ? 'plain' : style} data-head={isPlain ? undefined : head}>
       {cell(row)}
     </td>
   );

@@ -117,7 +117,7 @@ function RunFailedAgain(props: { of: FunctionStory; doing: Doing; again: () => v
   return (
     <ConfirmButton
       label={isBusy ? 'Running…' : 'Run failed again'}
-      name={`Run failed tasks of ${one.name} again`}
+      name={`Run failed again: tasks of ${one.name}`}
       question={`Run the failed tasks of ${one.name} again?`}
       confirm="Run them again"
       onConfirm={() => doing.run(runAgain)}

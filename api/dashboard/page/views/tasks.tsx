@@ -211,7 +211,11 @@ const COLUMNS: readonly Column<TaskSummary>[] = [
     isNumber: true,
     cell: ({ run_time_us }) => (run_time_us === null ? '' : duration(run_time_us / 1_000)),
   },
-  { head: 'Attempts', isNumber: true, cell: ({ attempts }) => String(attempts) },
+  {
+    head: 'Attempts',
+    isNumber: true,
+    cell: ({ attempts }) => <span class={attempts < 2 ? 'usual' : ''}>{attempts}</span>,
+  },
   { head: 'Worker', cell: ({ worker }) => <span class="cut worker-name">{worker}</span> },
   {
     head: 'Failure',

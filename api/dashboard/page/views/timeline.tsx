@@ -78,7 +78,7 @@ function StayRow({ stay, beginMs, spanMs }: { stay: Stay; beginMs: number; spanM
         </span>
         <span class="stay-time muted">
           <time dateTime={line.at}>{exactTime(fromMs)}</time>
-          {!isPoint && <>, for {duration(toMs - fromMs)}</>}
+          {!isPoint && <>, for {toMs === fromMs ? 'under 1 ms' : duration(toMs - fromMs)}</>}
         </span>
       </div>
       <div class={`track state-${line.to}`} aria-hidden="true">
