@@ -2,6 +2,7 @@ import type { SettledTask } from '../bus/controlMessages.js';
 import type { EndedTask } from '../bus/dependencyResolver.js';
 import type { TaskRef } from '../bus/messages.js';
 import type { CancelVerdict } from '../bus/taskStore.js';
+import type { Asker } from '../bus/tenants.js';
 import type { ApiServices } from './services.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -19,8 +20,9 @@ export async function cancelTasks(
     dependencies,
   }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled' | 'dependencies'>,
   taskIds: string[],
+  asker: Asker,
 ): Promise<CancelVerdict[]> {
-  const verdicts = await store.cancel(taskIds);
+  const verdicts = await store.cancel(taskIds, asker);
   const running: TaskRef[] = [];
   const ended: SettledTask[] = [];
   const awaited: EndedTask[] = [];

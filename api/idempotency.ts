@@ -49,7 +49,7 @@ export async function idsFor(request: FastifyRequest, store: IdempotencyStore): 
   const key = request.headers[HEADER];
   const { bodyDigest } = request;
   if (typeof key !== 'string' || bodyDigest === undefined) return { ids: randomIds };
-  const { digest, seed } = await store.remember(key, bodyDigest);
+  const { digest, seed } = await store.remember(key, bodyDigest, request.principal.tenant);
   if (digest !== bodyDigest) {
     throw new PlatformError('IDEMPOTENCY_MISMATCH', 'Another request was sent with this `Idempotency-Key` before.');
   }

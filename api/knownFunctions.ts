@@ -1,5 +1,6 @@
 import { PlatformError } from '../bus/errors.js';
 import type { TaskStore } from '../bus/taskStore.js';
+import type { Asker } from '../bus/tenants.js';
 
 /** Ids remembered; about 100 bytes each. */
 const MAX_REMEMBERED = 100_000;
@@ -17,21 +18,24 @@ export class KnownFunctions {
 
   /**
    * The Pythons that functions need, `cpython-3.11` or '' for any, by id: of these, and of others.
+   * @param asker what a tenant has is remembered for it alone
    * @throws PlatformError FUNCTION_UNKNOWN, STORE_UNAVAILABLE
    */
-  async pythonsOf(functionIds: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
-    const unsure = [...functionIds].filter((functionId) => !this.known.has(functionId));
-    if (unsure.length === 0) return this.known;
-    const pythons = await this.store.pythonsNeeded(unsure);
-    unsure.forEach((functionId, index) => {
-      const python = pythons[index];
-      if (python === undefined) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
-      this.remember(functionId, python);
-    });
-    return this.known;
+  async pythonsOf(functionIds: ReadonlySet<string>, asker: Asker): Promise<ReadonlyMap<string, string>> {
+    const unsure = [...functionIds].filter((functionId) => !this.known.has(keyOf(functionId, asker)));
+    if (unsure.length > 0) {
+      const pythons = await this.store.pythonsNeeded(unsure, asker);
+      unsure.forEach((functionId, index) => {
+        const python = pythons[index];
+        if (python === undefined) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);
+        this.remember(functionId, python, asker);
+      });
+    }
+    if (asker === undefined) return this.known;
+    return new Map([...functionIds].map((functionId) => [functionId, this.known.get(keyOf(functionId, asker)) ?? '']));
   }
 
-  remember(functionId: string, python: string): void {
+  remember(functionId: string, python: string, asker: Asker): void {
     if (this.known.size >= MAX_REMEMBERED) {
       // Maps keep the order of insertion: the first is the one remembered longest.
       for (const oldest of this.known.keys()) {
@@ -39,11 +43,11 @@ export class KnownFunctions {
         break;
       }
     }
-    this.known.set(functionId, python);
+    this.known.set(keyOf(functionId, asker), python);
   }
 
-  forget(functionId: string): void {
-    this.known.delete(functionId);
+  forget(functionId: string, asker: Asker): void {
+    this.known.delete(keyOf(functionId, asker));
   }
 
   /** After the store was away it may have come back older, or empty. */
@@ -51,3 +55,6 @@ export class KnownFunctions {
     this.known.clear();
   }
 }
+
+const keyOf = (functionId: string, asker: Asker): string =>
+  asker === undefined ? functionId : `${asker} ${functionId}`;

@@ -14,6 +14,8 @@ export interface TaskDefaults {
   maxAttempts: number;
   /** The Pythons that functions need, by function id. */
   pythons: ReadonlyMap<string, string>;
+  /** Whose they are; undefined: of `default`, which stores nothing for it. */
+  tenant: string | undefined;
 }
 
 /** @param taskId minted before anything is written, so that writing it can be repeated */
@@ -29,6 +31,7 @@ export function newTask(taskId: string, request: TaskRequest, defaults: TaskDefa
     timeoutMs: Math.ceil((options.timeout_s ?? 0) * 1000),
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
     ...(requirement !== '' && { requirement }),
+    ...(defaults.tenant !== undefined && { tenant: defaults.tenant }),
     ...(options.retry && { retry: retryPolicy(options.retry) }),
     ...(dependsOnOthers(options) && { dependsOn: [...new Set(options.depends_on?.map((id) => id.toLowerCase()))] }),
     ...(options.result_ttl_s && { resultTtlSeconds: options.result_ttl_s }),

@@ -1,4 +1,5 @@
-import { DEFAULT_TENANT, type Scope, SCOPES } from '../bus/apiKeys.js';
+import { type Scope, SCOPES } from '../bus/apiKeys.js';
+import { type Asker, DEFAULT_TENANT } from '../bus/tenants.js';
 
 export { DEFAULT_TENANT, type Scope, SCOPES };
 
@@ -13,6 +14,12 @@ export interface Principal {
   readonly keyId: string | undefined;
   readonly scopes: ReadonlySet<Scope>;
 }
+
+/** As whom the store is asked: who may see all tenants names none. */
+export const askerOf = ({ tenant, scopes }: Principal): Asker => (scopes.has('admin') ? undefined : tenant);
+
+/** What is stored with what they make; nothing for `default`. */
+export const ownerOf = ({ tenant }: Principal): string | undefined => (tenant === DEFAULT_TENANT ? undefined : tenant);
 
 /** Where no keys are asked for, everybody is this one. */
 export const EVERYBODY: Principal = { tenant: DEFAULT_TENANT, keyId: undefined, scopes: new Set(SCOPES) };

@@ -2,6 +2,7 @@ import type { SettledTask } from '../bus/controlMessages.js';
 import { PlatformError } from '../bus/errors.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { isTerminal, type TaskOutcome, type TaskStore } from '../bus/taskStore.js';
+import type { Asker } from '../bus/tenants.js';
 import { Wait } from './wait.js';
 
 /** Ids read from the store at once; keeps one read short, and a wait's memory near its bound. */
@@ -29,6 +30,8 @@ export interface WaitOptions {
   signal?: AbortSignal;
   /** Makes the tasks when the wait is registered already: what is new need not be looked for in the store. */
   begin?: () => Promise<void>;
+  /** For whom: a tenant waits for its own tasks alone. */
+  asker?: Asker;
   /** Called for each task as soon as its end is known, in the order in which they end. */
   onOutcome?: (outcome: TaskOutcome) => void;
 }
@@ -78,9 +81,12 @@ export class SettledTasks {
    */
   async wait(taskIds: readonly string[], options: WaitOptions): Promise<(TaskOutcome | undefined)[]> {
     const wait = new Wait(taskIds, this.maxAnswerBytes, options.onOutcome);
-    if (options.timeoutMs <= 0 || this.closed) {
-      await this.readInto(wait);
-      return wait.answer(taskIds);
+    const { asker } = options;
+    const isNow = options.timeoutMs <= 0 || this.closed;
+    // An event tells of any task: before a tenant hears of one, the store must have said that it is there for it.
+    if (isNow || (asker !== undefined && !options.begin)) {
+      await this.readInto(wait, asker);
+      if (isNow || wait.isOver) return wait.answer(taskIds);
     }
     this.register(wait);
     const { signal } = options;
@@ -153,11 +159,11 @@ export class SettledTasks {
   }
 
   /** Reads what the wait does not know to have ended. */
-  private async readInto(wait: Wait): Promise<void> {
+  private async readInto(wait: Wait, asker?: Asker): Promise<void> {
     const taskIds = [...wait.unendedIds];
     for (let start = 0; start < taskIds.length && !wait.hasFailed; start += READ_BATCH) {
       const batch = taskIds.slice(start, start + READ_BATCH);
-      const outcomes = await this.store.readOutcomes(batch);
+      const outcomes = await this.store.readOutcomes(batch, asker);
       batch.forEach((taskId, index) => wait.know(taskId, outcomes[index]));
     }
   }

@@ -10,6 +10,8 @@ export class Wait {
   readonly taskIds: readonly string[];
   readonly unendedIds: Set<string>;
   readonly ended: Promise<void>;
+  /** Whether `ended` has resolved, or is about to. */
+  isOver = false;
   /** Ends the wait; a function of its own so that it serves as a listener. */
   readonly end: () => void;
   private readonly outcomes = new Map<string, TaskOutcome>();
@@ -25,7 +27,10 @@ export class Wait {
     this.taskIds = [...this.unendedIds];
     let end: () => void = () => undefined;
     this.ended = new Promise((resolve) => (end = resolve));
-    this.end = end;
+    this.end = () => {
+      this.isOver = true;
+      end();
+    };
   }
 
   get hasFailed(): boolean {

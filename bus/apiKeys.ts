@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { PlatformError } from './errors.js';
+import { TENANT_PATTERN } from './tenants.js';
 
 /** What a key may be good for. */
 export const SCOPES = ['submit', 'read', 'operate', 'admin'] as const;
@@ -11,8 +12,6 @@ export const SCOPES = ['submit', 'read', 'operate', 'admin'] as const;
  */
 export type Scope = (typeof SCOPES)[number];
 
-export const DEFAULT_TENANT = 'default';
-export const TENANT_PATTERN = '^[a-z0-9][a-z0-9_-]{0,31}$';
 /** Names are for people; they go into lists and logs as they are. */
 export const KEY_NAME_PATTERN = '^[^\\p{C}]{0,64}$';
 

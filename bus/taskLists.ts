@@ -1,5 +1,6 @@
 import type { FailureType } from './messages.js';
 import type { Priority } from './redis/keys.js';
+import type { Asker } from './tenants.js';
 import type { FunctionRecord, NewTask, TaskRecord, TaskState } from './taskStore.js';
 
 /**
@@ -8,6 +9,8 @@ import type { FunctionRecord, NewTask, TaskRecord, TaskState } from './taskStore
  * A page costs a bounded amount of work: it may have fewer items than asked for, even none, and still say with its cursor that the list
  * goes on. A cursor names a place in the list, not a count: new items come before the first page and shift nothing.
  *
+ * To an `asker` that is a tenant what others have does not exist; without one all is told.
+ *
  * Every method rejects with `PlatformError` STORE_UNAVAILABLE when the store cannot be reached.
  */
 export interface TaskLists {
@@ -15,21 +18,25 @@ export interface TaskLists {
    * By the time they were accepted; failed and cancelled ones alone by the time they ended.
    * @throws PlatformError VALIDATION_FAILED when the cursor is not of such a list
    */
-  listTasks(query: TaskQuery): Promise<Page<TaskSummary>>;
+  listTasks(query: TaskQuery, asker?: Asker): Promise<Page<TaskSummary>>;
   /** By the time they were registered. @throws PlatformError VALIDATION_FAILED when the cursor is not of this list */
-  listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>>;
-  /** How many tasks wait and run now, and have ended. */
+  listFunctions(limit: number, cursor?: string, asker?: Asker): Promise<Page<FunctionRecord>>;
+  /** How many tasks wait and run now, and have ended: of all tenants. */
   countTasks(): Promise<TaskCounts>;
-  /** How many entries are before a queued task in its queue; undefined when it is not among the next 100,000. */
-  countAhead(task: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement'>): Promise<number | undefined>;
+  /** How many entries of its tenant are before a queued task in its queue; undefined when it is not among the next 100,000. */
+  countAhead(task: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement' | 'tenant'>): Promise<number | undefined>;
 
   /** What a task was submitted with, where that is still kept: not of completed ones. Undefined for unknown ids. */
-  readSubmissions(taskIds: string[]): Promise<(Submission | undefined)[]>;
+  readSubmissions(taskIds: string[], asker?: Asker): Promise<(Submission | undefined)[]>;
   /**
    * Notes on ended tasks under which ids they are run again. With `once` a note that is there stays; answered is the id that is noted
    * now, undefined for tasks that are gone.
    */
-  noteRunAgain(notes: { taskId: string; newTaskId: string }[], once: boolean): Promise<(string | undefined)[]>;
+  noteRunAgain(
+    notes: { taskId: string; newTaskId: string }[],
+    once: boolean,
+    asker?: Asker,
+  ): Promise<(string | undefined)[]>;
 }
 
 export interface TaskQuery {

@@ -3,6 +3,7 @@ import type { FunctionRuns } from './functionRuns.js';
 import type { Failure, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
+import type { Asker } from './tenants.js';
 
 /**
  * The source of truth, as actors see it: each method is one atomic step per shard, takes a batch and answers for each item
@@ -10,12 +11,14 @@ import type { Offer } from './requirement.js';
  *
  * Every method rejects with `PlatformError` STORE_UNAVAILABLE when the store cannot be reached, within a bound; the step may
  * then have happened or not, and every step is safe to repeat.
+ *
+ * To an `asker` that is a tenant what others have does not exist; without one all is told. Actors have none.
  */
 export interface TaskStore {
   registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }>;
-  readFunction(functionId: string): Promise<FunctionRecord | undefined>;
+  readFunction(functionId: string, asker?: Asker): Promise<FunctionRecord | undefined>;
   /** Which Python a worker must have to load each, such as `cpython-3.11`; '' for any, undefined where there is no function. */
-  pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]>;
+  pythonsNeeded(functionIds: string[], asker?: Asker): Promise<(string | undefined)[]>;
   /** Bodies of functions, undefined where there is none. */
   loadFunctions(functionIds: string[]): Promise<(Buffer | undefined)[]>;
   /** Adds to what is counted of functions. A repeat counts twice: what failed is better left away. */
@@ -50,7 +53,7 @@ export interface TaskStore {
   /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
   release(attempts: TaskRef[]): Promise<boolean[]>;
   /** queued | delayed | retrying | blocked | running -> cancelled. */
-  cancel(taskIds: string[]): Promise<CancelVerdict[]>;
+  cancel(taskIds: string[], asker?: Asker): Promise<CancelVerdict[]>;
   /** What a cancelled attempt had printed until it was stopped, as a record; false where it is not the attempt that was cancelled. */
   keepOutput(printed: TaskRef & { output: Buffer }): Promise<boolean>;
   /** Notes of tasks that they wait for others; the states of those: what has ended already must be resolved. */
@@ -63,10 +66,10 @@ export interface TaskStore {
   reap(): Promise<Reaped>;
 
   /** Status alone, undefined for unknown ids. */
-  readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]>;
-  readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]>;
-  readTask(taskId: string): Promise<TaskRecord | undefined>;
-  readOutput(taskId: string): Promise<Buffer | undefined>;
+  readStatuses(taskIds: string[], asker?: Asker): Promise<(TaskState | undefined)[]>;
+  readOutcomes(taskIds: string[], asker?: Asker): Promise<(TaskOutcome | undefined)[]>;
+  readTask(taskId: string, asker?: Asker): Promise<TaskRecord | undefined>;
+  readOutput(taskId: string, asker?: Asker): Promise<Buffer | undefined>;
   /** Number of entries waiting in the queues, cancelled ones not yet skipped included. */
   queueDepth(): Promise<number>;
 
@@ -106,6 +109,8 @@ export interface FunctionRegistration {
   payload: Buffer;
   /** Added to what is known when the same bytes were registered before. */
   origin?: FunctionOrigin;
+  /** Absent: `default`. The same bytes are another function for each tenant. */
+  tenant?: string;
 }
 
 export interface FunctionRecord {
@@ -139,6 +144,8 @@ export interface NewTask {
   dependsOn?: string[];
   /** W3C `traceparent` of the span that its spans belong under; absent when it is not traced. */
   trace?: string;
+  /** Whose it is; absent: of `default`. */
+  tenant?: string;
 }
 
 /** A task that waits for another one. */
@@ -271,6 +278,8 @@ export interface TaskRecord extends TaskOutcome {
   dueAtMs?: number;
   /** Which workers can run it; absent for any. */
   requirement?: string;
+  /** Absent: `default`. */
+  tenant?: string;
   runTimeUs?: number;
   peakMemoryKib?: number;
   /** Id of the task under which it was run again. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { DEFAULT_TENANT, SCOPES } from '../bus/apiKeys.js';
+import { SCOPES } from '../bus/apiKeys.js';
+import { DEFAULT_TENANT } from '../bus/tenants.js';
 import type { Config, Environment } from '../bus/config.js';
 import type { CreateOptions } from './keys.js';
 

@@ -31,8 +31,11 @@ export class Group {
   private firstUnended = 0;
   private readonly additions: { base: number; addedAtMs: number }[] = [];
 
-  /** @param groupId undefined for tasks that one request put together */
-  constructor(readonly groupId: string | undefined) {}
+  /** @param groupId undefined for tasks that one request put together   @param tenant undefined for `default` */
+  constructor(
+    readonly groupId: string | undefined,
+    readonly tenant?: string,
+  ) {}
 
   get total(): number {
     return this.taskIds.length;

@@ -48,7 +48,7 @@ interface Following {
  * needed to be right. Ids that were in the group before it was followed are read once.
  */
 export class Groups {
-  /** Used last at the end. */
+  /** By tenant and id; used last at the end. */
   private readonly groups = new Map<string, Group>();
   private readonly followed = new Map<Group, Following>();
   private readonly expected = new ExpectedTasks();
@@ -78,21 +78,22 @@ export class Groups {
    * Adds tasks to a group, which is made if there is none. To be called before they are written, so that streams miss nothing.
    * @throws PlatformError STORE_UNAVAILABLE
    */
-  async append(groupId: string, addition: GroupAddition): Promise<void> {
+  async append(groupId: string, addition: GroupAddition, tenant?: string): Promise<void> {
     const { taskIds, final, once } = addition;
-    const before = this.groups.get(groupId);
+    const key = keyOf(groupId, tenant);
+    const before = this.groups.get(key);
     // A repeated addition's tasks may have ended long ago; they are expected once their place is known.
     const early = before && this.followed.has(before) && once === undefined ? before : undefined;
     if (early) for (const taskId of taskIds) this.expected.add(taskId, early);
     let base: number;
     try {
-      ({ base } = await this.options.groupStore.append(groupId, addition));
+      ({ base } = await this.options.groupStore.append(groupId, addition, tenant));
     } catch (error) {
       if (early) this.forgetExpected(early, taskIds);
       throw error;
     }
     if (early && !this.followed.has(early)) this.forgetExpected(early, taskIds);
-    const group = this.groups.get(groupId); // A stream may have been opened meanwhile.
+    const group = this.groups.get(key); // A stream may have been opened meanwhile.
     if (!group) return;
     if (base > group.total) {
       await this.refresh(group);
@@ -112,22 +113,25 @@ export class Groups {
    * A group, with all that has been added to it before this call.
    * @throws PlatformError GROUP_UNKNOWN, STORE_UNAVAILABLE
    */
-  async load(groupId: string): Promise<Group> {
-    const group = this.groups.get(groupId) ?? new Group(groupId);
+  async load(groupId: string, tenant?: string): Promise<Group> {
+    const key = keyOf(groupId, tenant);
+    const group = this.groups.get(key) ?? new Group(groupId, tenant);
     if (!(await this.refresh(group))) {
       throw new PlatformError('GROUP_UNKNOWN', `There is no group ${groupId}.`);
     }
-    const loaded = this.groups.get(groupId) ?? group; // Two loads at once: one of them stays.
-    this.groups.delete(groupId);
-    this.groups.set(groupId, loaded);
+    const loaded = this.groups.get(key) ?? group; // Two loads at once: one of them stays.
+    this.groups.delete(key);
+    this.groups.set(key, loaded);
     this.forgetOldGroups();
     return loaded;
   }
 
-  /** Tasks that one request put together, followed like a group that is closed. */
-  adHoc(taskIds: readonly string[]): Group {
+  /** Tasks that one request put together, followed like a group that is closed. @param hidden places of those that who asks may not see */
+  adHoc(taskIds: readonly string[], hidden: readonly number[]): Group {
     const group = new Group(undefined);
     group.add(taskIds, -Infinity);
+    // Ended before anybody follows: what events tell of them is not heard.
+    for (const index of hidden) group.end(index, 'unknown');
     group.close();
     return group;
   }
@@ -151,7 +155,10 @@ export class Groups {
     if (this.expected.size + group.total - group.endedCount > (this.options.maxExpected ?? DEFAULT_MAX_EXPECTED)) {
       throw new PlatformError('TOO_MANY_WAITS', `Clients of this API already wait for ${this.expected.size} tasks.`);
     }
-    if (group.groupId !== undefined && !this.groups.has(group.groupId)) this.groups.set(group.groupId, group);
+    if (group.groupId !== undefined) {
+      const key = keyOf(group.groupId, group.tenant);
+      if (!this.groups.has(key)) this.groups.set(key, group);
+    }
     for (let index = 0; index < group.total; index++) {
       if (!group.hasEnded(index)) this.expected.add(group.taskIds[index] ?? '', group, index);
     }
@@ -242,7 +249,7 @@ export class Groups {
   private async readAdditions(group: Group): Promise<boolean> {
     if (group.groupId === undefined) return true;
     for (;;) {
-      const piece = await this.options.groupStore.read(group.groupId, group.total);
+      const piece = await this.options.groupStore.read(group.groupId, group.total, group.tenant);
       if (!piece) return false;
       for (const { base, ageMs, taskIds } of piece.additions) {
         // An addition of our own may have been faster.
@@ -267,10 +274,10 @@ export class Groups {
   private forgetOldGroups(): void {
     let ids = 0;
     for (const group of this.groups.values()) ids += group.total;
-    for (const [groupId, group] of this.groups) {
+    for (const [key, group] of this.groups) {
       if (ids <= MAX_REMEMBERED_IDS && this.groups.size <= MAX_REMEMBERED_GROUPS) return;
       if (this.followed.has(group)) continue;
-      this.groups.delete(groupId);
+      this.groups.delete(key);
       ids -= group.total;
     }
   }
@@ -302,3 +309,6 @@ export class Groups {
     following.dueMs = performance.now() + (roundEnds ? this.pollMs : POLL_PAUSE_MS * this.followed.size);
   }
 }
+
+const keyOf = (groupId: string, tenant: string | undefined): string =>
+  tenant === undefined ? groupId : `${tenant}/${groupId}`;

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { SettledTask } from '../../bus/controlMessages.js';
 import type { OutcomeReader } from '../../bus/groupStore.js';
 import { isTerminal, type TaskOutcome } from '../../bus/taskStore.js';
+import type { Asker } from '../../bus/tenants.js';
 import { resultPickle } from '../resultJson.js';
 import { statusOf } from '../taskStatus.js';
 import type { Group, GroupListener } from './group.js';
@@ -33,6 +34,8 @@ export interface ResultStreamOptions {
   /** Longest duration; undefined for none. 0: what has ended before. */
   waitMs: number | undefined;
   reader: OutcomeReader;
+  /** For whom results are read. */
+  asker: Asker;
   /** Silence after which a sign of life is sent. Default 10,000. */
   heartbeatMs: number | undefined;
   /** Called once, however the stream ends. */
@@ -184,7 +187,7 @@ export class ResultStream implements GroupListener {
     const deliveries: Delivery[] = [];
     const again: number[] = [];
     try {
-      const outcomes = await reader.readOutcomesUpTo(taskIds, MAX_READ_BYTES);
+      const outcomes = await reader.readOutcomesUpTo(taskIds, MAX_READ_BYTES, this.options.asker);
       indexes.forEach((index, position) => {
         const outcome = outcomes[position];
         if (outcome === 'unread') again.push(index);

@@ -1,4 +1,5 @@
 import type { OutcomeReader } from '../../bus/groupStore.js';
+import type { Asker } from '../../bus/tenants.js';
 import type { Group } from './group.js';
 import type { Groups } from './groups.js';
 import { ResultStream, type ResultStreamOptions } from './resultStream.js';
@@ -17,11 +18,11 @@ export class ResultStreams {
   }
 
   /** @throws PlatformError STORE_UNAVAILABLE, TOO_MANY_WAITS */
-  async start(group: Group, request: StreamRequest): Promise<ResultStream> {
+  async start(group: Group, request: StreamRequest, asker?: Asker): Promise<ResultStream> {
     const { groups, reader, heartbeatMs } = this.options;
     await groups.follow(group);
     const stream = new ResultStream({
-      ...{ ...request, group, reader, heartbeatMs },
+      ...{ ...request, group, reader, heartbeatMs, asker },
       onClosed: () => {
         if (this.open.delete(stream)) groups.unfollow(group);
       },

@@ -1,6 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import type { NewTask, TaskOutcome } from '../../bus/taskStore.js';
+import type { Asker } from '../../bus/tenants.js';
 import { clientGone } from '../clientGone.js';
 import { acceptedStream, acceptsMsgpack, JSON_TYPE, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
 import { refuseWhileDraining } from '../draining.js';
@@ -9,6 +10,7 @@ import { IndexSet } from '../groups/indexSet.js';
 import { IdempotencyHeaders, idsFor } from '../idempotency.js';
 import { mustExist } from '../dependencies.js';
 import { longestLifeMs, newTask } from '../newTask.js';
+import { askerOf, ownerOf } from '../principal.js';
 import { resultFields, resultJson } from '../resultJson.js';
 import { errorResponses, MAX_BATCH_TASKS, TaskResult, Uuid, waitSeconds } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
@@ -73,14 +75,16 @@ instead of base64.`,
     },
     async (request, reply) => {
       const body = request.body as TasksBody;
+      const asker = askerOf(request.principal);
+      const tenant = ownerOf(request.principal);
       const requests = tasksOf(body);
-      const pythons = await knownFunctions.pythonsOf(new Set(requests.map(({ functionId }) => functionId)));
+      const pythons = await knownFunctions.pythonsOf(new Set(requests.map(({ functionId }) => functionId)), asker);
       const { ids, once } = await idsFor(request, idempotencyStore);
       const groupId = body.group_id?.toLowerCase() ?? ids();
-      const defaults = { maxAttempts: config.maxAttempts, pythons };
+      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant };
       const tasks = requests.map((one) => newTask(ids(), one, defaults));
       await connectedWorkers.mustFit(tasks);
-      await mustExist(tasks, services.store);
+      await mustExist(tasks, services.store, asker);
       const taskIds = tasks.map(({ taskId }) => taskId);
       const addition = {
         taskIds,
@@ -89,7 +93,7 @@ instead of base64.`,
         ...(once !== undefined && { once }),
       };
       // Both leave together, the group first: whoever has an answer has all its tasks in the group.
-      await Promise.all([groups.append(groupId, addition), submitter.submit(tasks)]);
+      await Promise.all([groups.append(groupId, addition, tenant), submitter.submit(tasks)]);
       const answer = { task_ids: taskIds, group_id: groupId };
       return acceptsMsgpack(request) ? msgpackAnswer(reply, answer) : answer;
     },
@@ -103,7 +107,7 @@ function longest(tasks: readonly NewTask[]): number {
   return longestMs;
 }
 
-function resultsRoute(app: Api, { settled, groups, streams }: ApiServices): void {
+function resultsRoute(app: Api, { store, settled, groups, streams }: ApiServices): void {
   app.post(
     '/results',
     {
@@ -136,17 +140,26 @@ GET /groups/{group_id}/results) results come one by one, as the tasks end, \`ind
     async (request, reply) => {
       const { body } = request;
       const taskIds = body.task_ids.map((taskId) => taskId.toLowerCase());
+      const asker = askerOf(request.principal);
       const timeoutMs = (body.wait ?? 0) * 1000;
       const format = acceptedStream(request);
       if (format) {
         const options = { format, have: new IndexSet(), follow: false, waitMs: timeoutMs };
-        return sendStream(reply, await streams.start(groups.adHoc(taskIds), options));
+        const group = groups.adHoc(taskIds, await hiddenOf(taskIds, store, asker));
+        return sendStream(reply, await streams.start(group, options, asker));
       }
-      const outcomes = await settled.wait(taskIds, { timeoutMs, signal: clientGone(reply) });
+      const outcomes = await settled.wait(taskIds, { timeoutMs, signal: clientGone(reply), asker });
       const results = outcomes.map((outcome, index) => outcome ?? throwUnknown(taskIds[index]));
       return acceptsMsgpack(request) ? msgpackAnswer(reply, { results: results.map(resultFields) }) : { results };
     },
   );
+}
+
+/** Places of the ids that are not there for who asks. To who may see all, all is shown as it comes. */
+async function hiddenOf(taskIds: string[], store: ApiServices['store'], asker: Asker): Promise<number[]> {
+  if (asker === undefined) return [];
+  const states = await store.readStatuses(taskIds, asker);
+  return taskIds.flatMap((_, index) => (states[index] === undefined ? [index] : []));
 }
 
 function throwUnknown(taskId: string | undefined): never {

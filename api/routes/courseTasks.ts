@@ -9,6 +9,7 @@ import { IdempotencyHeaders, idsFor } from '../idempotency.js';
 import { mustExist } from '../dependencies.js';
 import { dependsOnOthers, newTask } from '../newTask.js';
 import { pickleOf } from '../pickleField.js';
+import { askerOf, ownerOf } from '../principal.js';
 import { queryValues } from '../queryValues.js';
 import { resultFields, resultJson } from '../resultJson.js';
 import {
@@ -75,19 +76,20 @@ function executeRoute(app: Api, services: ApiServices): void {
       },
     },
     async (request, reply) => {
-      const { body, query } = request;
+      const { body, query, principal } = request;
+      const asker = askerOf(principal);
       const functionId = body.function_id.toLowerCase();
       const args = pickleOf(() => 'payload', body.payload, dependsOnOthers(body));
-      const pythons = await knownFunctions.pythonsOf(new Set([functionId]));
+      const pythons = await knownFunctions.pythonsOf(new Set([functionId]), asker);
       const { ids, once } = await idsFor(request, idempotencyStore);
-      const defaults = { maxAttempts: config.maxAttempts, pythons };
+      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant: ownerOf(principal) };
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
       await connectedWorkers.mustFit([task]);
       const { taskId } = task;
-      await mustExist([task], services.store);
+      await mustExist([task], services.store, asker);
       const begin = (): Promise<void> => submitter.submit([task]);
       const timeoutMs = (query.wait ?? 0) * 1000;
-      const wait = { timeoutMs, signal: clientGone(reply) };
+      const wait = { timeoutMs, signal: clientGone(reply), asker };
       if (timeoutMs === 0 || once !== undefined) await begin();
       if (timeoutMs === 0) return { task_id: taskId };
       // A repeated request's task may have ended before: it is looked for.
@@ -118,9 +120,9 @@ function statusRoute(app: Api, { store }: ApiServices): void {
         },
       },
     },
-    async ({ params }) => {
+    async ({ params, principal }) => {
       const taskId = params.task_id.toLowerCase();
-      const [state] = await store.readStatuses([taskId]);
+      const [state] = await store.readStatuses([taskId], askerOf(principal));
       if (state === undefined) throw unknownTask(taskId);
       return { task_id: taskId, status: statusOf(state) };
     },
@@ -152,7 +154,8 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
       const { params, query } = request;
       const taskId = params.task_id.toLowerCase();
       const timeoutMs = (query.wait ?? 0) * 1000;
-      const wait = timeoutMs > 0 ? { timeoutMs, signal: clientGone(reply) } : { timeoutMs };
+      const asker = askerOf(request.principal);
+      const wait = timeoutMs > 0 ? { timeoutMs, signal: clientGone(reply), asker } : { timeoutMs, asker };
       const [outcome] = await settled.wait([taskId], wait);
       if (outcome === undefined) throw unknownTask(taskId);
       return acceptsMsgpack(request) ? msgpackAnswer(reply, resultFields(outcome)) : outcome;

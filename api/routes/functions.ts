@@ -2,6 +2,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import { pythonNeeded } from '../../bus/functionOrigin.js';
 import { refuseWhileDraining } from '../draining.js';
+import { askerOf, ownerOf } from '../principal.js';
 import { originFields, originOf } from '../functionOriginFields.js';
 import { pickleOf } from '../pickleField.js';
 import { errorResponses, Payload, Uuid } from '../schemas.js';
@@ -36,16 +37,19 @@ What is told of its Python and its source sends its tasks only to workers that c
         },
       },
     },
-    async ({ body }) => {
+    async ({ body, principal }) => {
+      const asker = askerOf(principal);
+      const tenant = ownerOf(principal);
       const origin = originOf(body);
       const { functionId, created } = await store.registerFunction({
         name: body.name,
         payload: pickleOf(() => 'payload', body.payload),
         ...(origin && { origin }),
+        ...(tenant !== undefined && { tenant }),
       });
       // Of a function that was there before something may be known, or just have been learnt.
-      if (created) knownFunctions.remember(functionId, pythonNeeded(origin));
-      else knownFunctions.forget(functionId);
+      if (created) knownFunctions.remember(functionId, pythonNeeded(origin), asker);
+      else knownFunctions.forget(functionId, asker);
       return { function_id: functionId };
     },
   );
@@ -65,10 +69,10 @@ What is told of its Python and its source sends its tasks only to workers that c
         },
       },
     },
-    async ({ params }) => {
+    async ({ params, principal }) => {
       const functionId = params.function_id.toLowerCase();
       const [record, [runs]] = await Promise.all([
-        store.readFunction(functionId),
+        store.readFunction(functionId, askerOf(principal)),
         store.readFunctionRuns([functionId]),
       ]);
       if (!record || !runs) throw new PlatformError('FUNCTION_UNKNOWN', `There is no function ${functionId}.`);

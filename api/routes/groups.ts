@@ -7,6 +7,7 @@ import { refuseWhileDraining } from '../draining.js';
 import { IndexSet, RANGES_PATTERN } from '../groups/indexSet.js';
 import type { ResultStream } from '../groups/resultStream.js';
 import { FORMATS, STREAM_FORMATS } from '../groups/streamFormats.js';
+import { askerOf, ownerOf, type Principal } from '../principal.js';
 import { queryValues } from '../queryValues.js';
 import { errorResponses, Uuid } from '../schemas.js';
 import { sendStream } from '../sendStream.js';
@@ -58,9 +59,9 @@ begin a new one every 100,000 tasks or so.`,
         response: { 200: Type.Object({ group_id: GroupId }), ...errorResponses('STORE_UNAVAILABLE', 'SHUTTING_DOWN') },
       },
     },
-    async () => {
+    async ({ principal }) => {
       const groupId = randomUUID();
-      await services.groups.append(groupId, { taskIds: [], final: false, keepMs: 0 });
+      await services.groups.append(groupId, { taskIds: [], final: false, keepMs: 0 }, ownerOf(principal));
       return { group_id: groupId };
     },
   );
@@ -79,8 +80,8 @@ function progressRoute(app: Api, { groups }: ApiServices): void {
         response: { 200: Progress, ...errorResponses(...GROUP_ERRORS) },
       },
     },
-    async ({ params }) => {
-      const group = await groups.load(params.group_id.toLowerCase());
+    async ({ params, principal }) => {
+      const group = await groups.load(params.group_id.toLowerCase(), ownerOf(principal));
       const open = await groups.readUnended(group);
       const running = open.filter((state) => state === 'running').length;
       const { total, closed, counts } = group;
@@ -108,10 +109,11 @@ function closeRoute(app: Api, { groups }: ApiServices): void {
         },
       },
     },
-    async ({ params }) => {
+    async ({ params, principal }) => {
       const groupId = params.group_id.toLowerCase();
-      await groups.load(groupId);
-      await groups.append(groupId, { taskIds: [], final: true, keepMs: 0 });
+      const tenant = ownerOf(principal);
+      await groups.load(groupId, tenant);
+      await groups.append(groupId, { taskIds: [], final: true, keepMs: 0 }, tenant);
       return { group_id: groupId, closed: true as const };
     },
   );
@@ -139,8 +141,8 @@ function cancelRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params }) => {
-      const group = await groups.load(params.group_id.toLowerCase());
+    async ({ params, principal }) => {
+      const group = await groups.load(params.group_id.toLowerCase(), ownerOf(principal));
       const { total } = group;
       let cancelled = 0;
       for (let from = 0; from < total;) {
@@ -148,6 +150,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
         const verdicts = await cancelTasks(
           services,
           indexes.map((index) => group.taskIds[index] ?? ''),
+          askerOf(principal),
         );
         cancelled += verdicts.filter((verdict) => verdict.cancelled).length;
         indexes.forEach((index, position) => {
@@ -272,14 +275,15 @@ function resultsRoutes(app: Api, services: ApiServices): void {
 
 async function openStream(
   { groups, streams }: ApiServices,
-  request: HeadersOnly,
+  request: HeadersOnly & { principal: Principal },
   groupId: string,
   options: Static<typeof StreamOptions>,
 ): Promise<ResultStream> {
-  const group = await groups.load(groupId.toLowerCase());
+  const group = await groups.load(groupId.toLowerCase(), ownerOf(request.principal));
   const have = IndexSet.parse(options.have ?? '', group.total);
   if (!have) throw new PlatformError('VALIDATION_FAILED', '`have` must be ranges such as 0-499,502.');
   const format = streamFormat(request, options.format);
   const waitMs = options.wait === undefined ? undefined : options.wait * 1000;
-  return streams.start(group, { format, have, follow: options.follow ?? false, waitMs });
+  const stream = { format, have, follow: options.follow ?? false, waitMs };
+  return streams.start(group, stream, askerOf(request.principal));
 }

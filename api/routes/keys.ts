@@ -1,5 +1,6 @@
 import { Type } from '@fastify/type-provider-typebox';
-import { KEY_NAME_PATTERN, newApiKey, SCOPES, TENANT_PATTERN } from '../../bus/apiKeys.js';
+import { KEY_NAME_PATTERN, newApiKey, SCOPES } from '../../bus/apiKeys.js';
+import { TENANT_PATTERN } from '../../bus/tenants.js';
 import { PlatformError } from '../../bus/errors.js';
 import { keyStory } from '../keyStory.js';
 import { errorResponses, Nullable } from '../schemas.js';

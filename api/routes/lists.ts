@@ -5,6 +5,7 @@ import type { TaskQuery } from '../../bus/taskLists.js';
 import { TASK_STATES } from '../../bus/taskStore.js';
 import { FunctionNames } from '../functionNames.js';
 import { FunctionStory, functionStory } from '../functionStory.js';
+import { askerOf } from '../principal.js';
 import { queryValues } from '../queryValues.js';
 import { errorResponses, Nullable, Uuid, UUID_PATTERN } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
@@ -81,8 +82,8 @@ under a filter that few tasks match, pages may be empty and go on. Tasks that co
         },
       },
     },
-    async ({ query }) => {
-      const { items, cursor } = await lists.listTasks(taskQuery(query));
+    async ({ query, principal }) => {
+      const { items, cursor } = await lists.listTasks(taskQuery(query), askerOf(principal));
       const nameOf = await names.of(items.map(({ functionId }) => functionId));
       return { tasks: items.map((task) => summaryStory(task, nameOf.get(task.functionId))), cursor: cursor ?? null };
     },
@@ -104,8 +105,9 @@ under a filter that few tasks match, pages may be empty and go on. Tasks that co
         },
       },
     },
-    async ({ query }) => {
-      const { items, cursor } = await lists.listFunctions(query.limit ?? DEFAULT_PAGE, query.cursor);
+    async ({ query, principal }) => {
+      const limit = query.limit ?? DEFAULT_PAGE;
+      const { items, cursor } = await lists.listFunctions(limit, query.cursor, askerOf(principal));
       const runs = await store.readFunctionRuns(items.map(({ functionId }) => functionId));
       const stories = items.map((record, index) => functionStory(record, runs[index] as FunctionRuns));
       return { functions: stories, cursor: cursor ?? null };

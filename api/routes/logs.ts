@@ -6,6 +6,7 @@ import { followFormat, lineFields, LOG_FORMATS, type LogFormatName } from '../lo
 import { linesOf } from '../logs/logLines.js';
 import { logSoFar } from '../logs/logSoFar.js';
 import { LogStream } from '../logs/logStream.js';
+import { askerOf } from '../principal.js';
 import { queryValues } from '../queryValues.js';
 import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
 import { sendStream } from '../sendStream.js';
@@ -71,7 +72,7 @@ export function logRoutes(app: Api, services: ApiServices): void {
     },
     async (request, reply) => {
       const taskId = request.params.task_id.toLowerCase();
-      const task = await store.readTask(taskId);
+      const task = await store.readTask(taskId, askerOf(request.principal));
       if (!task) throw new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
       const name = request.query.format ?? acceptedFormat(request);
       // Anything may have been printed: browsers shall not take it for a page.

@@ -3,8 +3,10 @@ import { PlatformError } from '../../bus/errors.js';
 import type { TaskQuery, TaskSummary } from '../../bus/taskLists.js';
 import { isTerminal, type NewTask } from '../../bus/taskStore.js';
 import { refuseWhileDraining } from '../draining.js';
+import { askerOf, ownerOf } from '../principal.js';
 import { errorResponses, MAX_BATCH_TASKS, Nullable, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
+import type { Asker } from '../../bus/tenants.js';
 import { randomIds } from '../taskIds.js';
 import { taskFilter } from './lists.js';
 
@@ -40,9 +42,10 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params }) => {
+    async ({ params, principal }) => {
+      const asker = askerOf(principal);
       const taskId = params.task_id.toLowerCase();
-      const [submission] = await lists.readSubmissions([taskId]);
+      const [submission] = await lists.readSubmissions([taskId], asker);
       if (!submission) throw new PlatformError('TASK_UNKNOWN', `There is no task ${taskId}.`);
       const { state, task } = submission;
       if (!isTerminal(state))
@@ -52,7 +55,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
       }
       const newTaskId = randomIds();
       await submitter.submit([{ ...task, taskId: newTaskId }]);
-      await lists.noteRunAgain([{ taskId, newTaskId }], false);
+      await lists.noteRunAgain([{ taskId, newTaskId }], false, asker);
       return { task_id: newTaskId, again_of: taskId };
     },
   );
@@ -91,7 +94,8 @@ is not null there may be more: send it along with the same request.`,
         },
       },
     },
-    async ({ body }) => {
+    async ({ body, principal }) => {
+      const asker = askerOf(principal);
       const limit = body.limit ?? DEFAULT_LIMIT;
       const filter = {
         ...(body.failure === undefined && { states: ['failed'] as const }),
@@ -106,17 +110,17 @@ is not null there may be more: send it along with the same request.`,
           limit: Math.min(PAGE, limit - taskIds.length),
           ...(cursor !== undefined && { cursor }),
         };
-        const page = await lists.listTasks(query);
+        const page = await lists.listTasks(query, asker);
         const fresh = await notRunAgain(services, page.items);
         for (let from = 0; from < fresh.length; from += TASKS_AT_ONCE) {
-          taskIds.push(...(await runAgain(services, fresh.slice(from, from + TASKS_AT_ONCE))));
+          taskIds.push(...(await runAgain(services, fresh.slice(from, from + TASKS_AT_ONCE), asker)));
         }
         ({ cursor } = page);
         // An answer must not be long in coming: a page that brought nothing new ends it.
         if (fresh.length === 0) break;
       } while (cursor !== undefined && taskIds.length < limit);
       const groupId = randomIds();
-      await services.groups.append(groupId, { taskIds, final: true, keepMs: 0 });
+      await services.groups.append(groupId, { taskIds, final: true, keepMs: 0 }, ownerOf(principal));
       return { count: taskIds.length, task_ids: taskIds, group_id: groupId, cursor: cursor ?? null };
     },
   );
@@ -131,10 +135,10 @@ async function notRunAgain({ store }: ApiServices, tasks: readonly TaskSummary[]
 }
 
 /** Each once, however often this is asked for and wherever it stops: the new id is noted first, and a repeat submits under that. */
-async function runAgain({ lists, submitter }: ApiServices, taskIds: string[]): Promise<string[]> {
-  const submissions = await lists.readSubmissions(taskIds);
+async function runAgain({ lists, submitter }: ApiServices, taskIds: string[], asker: Asker): Promise<string[]> {
+  const submissions = await lists.readSubmissions(taskIds, asker);
   const notes = taskIds.map((taskId) => ({ taskId, newTaskId: randomIds() }));
-  const noted = await lists.noteRunAgain(notes, true);
+  const noted = await lists.noteRunAgain(notes, true, asker);
   const tasks = submissions.flatMap((submission, index): NewTask[] => {
     const taskId = noted[index];
     return submission?.task && taskId !== undefined ? [{ ...submission.task, taskId }] : [];

@@ -1,6 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import { cancelTasks } from '../cancelTasks.js';
+import { askerOf } from '../principal.js';
 import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import type { TaskRecord } from '../../bus/taskStore.js';
@@ -34,8 +35,8 @@ function storyRoute(app: Api, services: ApiServices): void {
         response: { 200: TaskStory, ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'STORE_UNAVAILABLE') },
       },
     },
-    async ({ params }) => {
-      const task = await store.readTask(params.task_id.toLowerCase());
+    async ({ params, principal }) => {
+      const task = await store.readTask(params.task_id.toLowerCase(), askerOf(principal));
       return task ? taskStory(task, await whyItWaits(task, services)) : throwUnknown(params.task_id);
     },
   );
@@ -62,9 +63,9 @@ function cancelRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params }) => {
+    async ({ params, principal }) => {
       const taskId = params.task_id.toLowerCase();
-      const [verdict] = await cancelTasks(services, [taskId]);
+      const [verdict] = await cancelTasks(services, [taskId], askerOf(principal));
       if (!verdict?.cancelled) {
         if (verdict?.reason !== 'terminal') return throwUnknown(taskId);
         return { task_id: taskId, cancelled: false, status: statusOf(verdict.state) };
@@ -97,10 +98,11 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ body }) => {
+    async ({ body, principal }) => {
       const verdicts = await cancelTasks(
         services,
         body.task_ids.map((taskId) => taskId.toLowerCase()),
+        askerOf(principal),
       );
       const cancelled = verdicts.filter((verdict) => verdict.cancelled).length;
       const unknown = verdicts.filter((verdict) => !verdict.cancelled && verdict.reason !== 'terminal').length;

@@ -26,7 +26,7 @@ type ClaimedFields = [
 ];
 const FIELDS = 6;
 
-const script = new Script<Answer>('claim', 'story', 'requirement');
+const script = new Script<Answer>('claim', 'story', 'requirement', 'turns');
 
 /** How much a claim may take; `nonce` is the second half of the fences it gives. */
 export interface ClaimBounds {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { ShardKeys } from './keys.js';
+import { type ShardKeys, TENANTS_KEY } from './keys.js';
 import { Script } from './script.js';
+import { allStreams } from './taskIndex.js';
 
 /** Ids that one step looks at: well under a millisecond of Redis. */
 const IDS_PER_STEP = 1_000;
@@ -27,8 +28,11 @@ export class IndexSweeper {
   ) {}
 
   async sweep(): Promise<void> {
-    for (const { recent, failures, taskPrefix } of this.shards) {
-      for (const stream of [recent, failures]) {
+    const tenants = await this.redis.hkeys(TENANTS_KEY);
+    for (const shard of this.shards) {
+      const { taskPrefix } = shard;
+      const streams = [...allStreams(shard, 'recent', tenants), ...allStreams(shard, 'failures', tenants)];
+      for (const stream of streams) {
         await this.walk(stream, taskPrefix, '-', 1);
         const position = this.positions.get(stream) ?? '-';
         this.positions.set(stream, await this.walk(stream, taskPrefix, position, MAX_IDLE_STEPS));

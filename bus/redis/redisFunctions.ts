@@ -2,16 +2,17 @@ import type { FunctionRecord, FunctionRegistration } from '../taskStore.js';
 import { RedisActorRecords } from './actorRecords.js';
 import { betterOrigin, type FunctionOrigin, functionBody } from '../functionOrigin.js';
 import type { FunctionRuns } from '../functionRuns.js';
+import { type Asker, DEFAULT_TENANT, OTHERS, tenantSuffix } from '../tenants.js';
 import { addFunctionRuns, readFunctionRuns } from './functionRunRecords.js';
-import { originFields, parsedOrigin, readFunctions } from './functionRecords.js';
-import { functionIdOf, functionKey, FUNCTIONS_KEY } from './keys.js';
+import { isOf, originFields, parsedOrigin, readFunctions } from './functionRecords.js';
+import { functionIdOf, functionKey, FUNCTIONS_KEY, functionsKey, TENANTS_KEY } from './keys.js';
 import { guarded } from './shards.js';
 
 /** The part of the store that keeps functions: content-addressed, outside the shards. */
 export class RedisFunctions extends RedisActorRecords {
   async registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
-    const { name, payload, origin } = registration;
-    const functionId = functionIdOf(payload);
+    const { name, payload, origin, tenant } = registration;
+    const functionId = functionIdOf(payload, tenant);
     const key = functionKey(functionId);
     return guarded(async () => {
       const registeredAtMs = Date.now();
@@ -23,13 +24,17 @@ export class RedisFunctions extends RedisActorRecords {
         'registered',
         registeredAtMs,
         ...(origin ? originFields(origin) : []),
+        ...(tenant === undefined || tenant === DEFAULT_TENANT ? [] : ['tenant', tenant]),
       ];
       // HSETNX on the payload alone would let a crash leave a function without a name; the whole hash is written twice at worst.
       const created = (await this.redis.exists(key)) === 0;
       if (created) await this.redis.hset(key, ...fields);
       else if (origin) await this.addOrigin(key, origin);
       // A crash between the two leaves it out of the lists until it is registered again.
-      await this.redis.zadd(FUNCTIONS_KEY, 'NX', registeredAtMs, functionId);
+      const suffix = tenantSuffix(tenant);
+      if (tenant !== undefined && suffix !== '') await this.redis.hsetnx(TENANTS_KEY, tenant, '{}');
+      for (const key of suffix === '' ? [FUNCTIONS_KEY] : [functionsKey(tenant), functionsKey(OTHERS)])
+        await this.redis.zadd(key, 'NX', registeredAtMs, functionId);
       return { functionId, created };
     });
   }
@@ -40,8 +45,8 @@ export class RedisFunctions extends RedisActorRecords {
     if (better) await this.redis.hset(key, ...originFields(better));
   }
 
-  async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
-    const [record] = await guarded(() => readFunctions(this.redis, [functionId]));
+  async readFunction(functionId: string, asker?: Asker): Promise<FunctionRecord | undefined> {
+    const [record] = await guarded(() => readFunctions(this.redis, [functionId], asker));
     return record;
   }
 
@@ -53,10 +58,12 @@ export class RedisFunctions extends RedisActorRecords {
     return guarded(() => readFunctionRuns(this.redis, functionIds));
   }
 
-  async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {
+  async pythonsNeeded(functionIds: string[], asker?: Asker): Promise<(string | undefined)[]> {
     return guarded(async () => {
-      const found = await Promise.all(functionIds.map((id) => this.redis.hmget(functionKey(id), 'name', 'python')));
-      return found.map(([name, python]) => (name == null ? undefined : (python ?? '')));
+      const found = await Promise.all(
+        functionIds.map((id) => this.redis.hmget(functionKey(id), 'name', 'python', 'tenant')),
+      );
+      return found.map(([name, python, tenant]) => (name == null || !isOf(tenant, asker) ? undefined : (python ?? '')));
     });
   }
 

@@ -27,15 +27,19 @@ export class RedisGroupStore implements GroupStore {
     this.keepSeconds = options.resultTtlSeconds + WEEK_SECONDS;
   }
 
-  async append(groupId: string, { taskIds, final, keepMs, once }: GroupAddition): Promise<{ base: number }> {
+  async append(
+    groupId: string,
+    { taskIds, final, keepMs, once }: GroupAddition,
+    tenant?: string,
+  ): Promise<{ base: number }> {
     const keepSeconds = this.keepSeconds + Math.ceil(keepMs / 1000);
     const args = [taskIds.join(''), taskIds.length, keepSeconds, final ? '1' : '', once ?? ''];
-    return { base: await guarded(() => scripts.append.run(this.redis, [groupKey(groupId)], args)) };
+    return { base: await guarded(() => scripts.append.run(this.redis, [groupKey(groupId, tenant)], args)) };
   }
 
-  async read(groupId: string, from: number): Promise<GroupPiece | undefined> {
+  async read(groupId: string, from: number, tenant?: string): Promise<GroupPiece | undefined> {
     const answer = await guarded(() =>
-      scripts.read.run(this.redis, [groupKey(groupId)], [from, READ_IDS, this.keepSeconds]),
+      scripts.read.run(this.redis, [groupKey(groupId, tenant)], [from, READ_IDS, this.keepSeconds]),
     );
     if (answer === null) return undefined;
     const [total, closed, nowSeconds, ...additions] = answer;

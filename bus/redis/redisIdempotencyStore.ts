@@ -18,12 +18,12 @@ export class RedisIdempotencyStore implements IdempotencyStore {
     this.ttlSeconds = Math.min(DAY_SECONDS, options.resultTtlSeconds);
   }
 
-  async remember(key: string, digest: string): Promise<RememberedRequest> {
+  async remember(key: string, digest: string, tenant?: string): Promise<RememberedRequest> {
     const seed = randomBytes(SEED_BYTES);
     const record = `${seed.toString('hex')}${digest}`;
     // SET NX GET: one step, so that of several at once one is the first.
     const earlier = await guarded(() =>
-      this.redis.set(idempotencyKey(key), record, 'EX', this.ttlSeconds, 'NX', 'GET'),
+      this.redis.set(idempotencyKey(key, tenant), record, 'EX', this.ttlSeconds, 'NX', 'GET'),
     );
     if (earlier === null) return { digest, seed };
     return { digest: earlier.slice(2 * SEED_BYTES), seed: Buffer.from(earlier.slice(0, 2 * SEED_BYTES), 'hex') };

@@ -1,9 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Page, Submission, TaskCounts, TaskLists, TaskQuery, TaskSummary } from '../taskLists.js';
 import { type FunctionRecord, isTerminal, type TaskRecord } from '../taskStore.js';
+import { type Asker, laneOf } from '../tenants.js';
 import { readFunctions } from './functionRecords.js';
-import { FUNCTIONS_KEY, PRIORITIES } from './keys.js';
-import { byTimeThenId, parsePlace, parseTimed, placeCursor, type TimedId, timedCursor } from './listCursors.js';
+import { functionsAfter } from './functionLists.js';
+import { PRIORITIES } from './keys.js';
+import { byTimeThenId, parsePlace, parseTimed, placeCursor, timedCursor } from './listCursors.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { countTasks } from './taskCounts.js';
@@ -14,8 +16,8 @@ import { parseSummary, SUMMARY_FIELDS } from './taskRecord.js';
 /** Tasks that one request looks at, whether they match or not. */
 const MAX_EXAMINED = 10_000;
 const scripts = {
-  readSummaries: new Script<((Buffer | null)[] | null)[]>('readSummaries'),
-  noteRunAgain: new Script<(Buffer | null)[]>('noteRunAgain'),
+  readSummaries: new Script<((Buffer | null)[] | null)[]>('readSummaries', 'tenant'),
+  noteRunAgain: new Script<(Buffer | null)[]>('noteRunAgain', 'tenant'),
 };
 const itself = (taskId: string): string => taskId;
 
@@ -33,19 +35,20 @@ export class RedisTaskLists implements TaskLists {
     this.shards = new Shards(options.shards);
   }
 
-  async listTasks(query: TaskQuery): Promise<Page<TaskSummary>> {
+  async listTasks(query: TaskQuery, asker?: Asker): Promise<Page<TaskSummary>> {
     const { taskIds, states, failureType } = query;
-    if (taskIds) return { items: (await this.summaries(taskIds, query)).filter((task) => task !== undefined) };
-    if (failureType === undefined && states?.length === 1 && states[0] === 'running') return this.listRunning(query);
+    if (taskIds) return { items: (await this.summaries(taskIds, query, asker)).filter((task) => task !== undefined) };
+    if (failureType === undefined && states?.length === 1 && states[0] === 'running')
+      return this.listRunning(query, asker);
     const ended = states?.every((state) => state === 'failed' || state === 'cancelled') ?? false;
     const index = failureType !== undefined || ended ? 'failures' : 'recent';
-    if (index === 'recent' && (await this.isVain(query))) return { items: [] };
-    return this.listIndexed(index, query);
+    if (index === 'recent' && asker === undefined && (await this.isVain(query))) return { items: [] };
+    return this.listIndexed(index, query, asker);
   }
 
-  async listFunctions(limit: number, cursor?: string): Promise<Page<FunctionRecord>> {
+  async listFunctions(limit: number, cursor?: string, asker?: Asker): Promise<Page<FunctionRecord>> {
     const after = cursor === undefined ? undefined : parseTimed('functions', cursor);
-    const found = await guarded(() => this.functionsAfter(after, limit + 1));
+    const found = await guarded(() => functionsAfter(this.redis, after, limit + 1, asker));
     const page = found.slice(0, limit);
     const records = await guarded(() =>
       readFunctions(
@@ -66,10 +69,12 @@ export class RedisTaskLists implements TaskLists {
     taskId,
     priority,
     requirement,
-  }: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement'>): Promise<number | undefined> {
+    tenant,
+  }: Pick<TaskRecord, 'taskId' | 'priority' | 'requirement' | 'tenant'>): Promise<number | undefined> {
     return guarded(async () => {
       const queue = this.shards.of(taskId).queues[PRIORITIES.indexOf(priority)] as string;
-      const list = requirement === undefined ? queue : `${queue}:${requirement}`;
+      const lane = laneOf(tenant, requirement);
+      const list = lane === '' ? queue : `${queue}:${lane}`;
       // From the claiming end.
       const [place, length] = await Promise.all([
         this.redis.lpos(list, taskId, 'RANK', -1, 'MAXLEN', MAX_AHEAD),
@@ -79,23 +84,27 @@ export class RedisTaskLists implements TaskLists {
     });
   }
 
-  async readSubmissions(taskIds: string[]): Promise<(Submission | undefined)[]> {
+  async readSubmissions(taskIds: string[], asker?: Asker): Promise<(Submission | undefined)[]> {
     return guarded(() =>
       Promise.all(
         taskIds.map(async (taskId) =>
-          parseSubmission(await this.redis.hmgetBuffer(this.shards.taskKey(taskId), ...SUBMISSION_FIELDS)),
+          parseSubmission(await this.redis.hmgetBuffer(this.shards.taskKey(taskId), ...SUBMISSION_FIELDS), asker),
         ),
       ),
     );
   }
 
-  async noteRunAgain(notes: { taskId: string; newTaskId: string }[], once: boolean): Promise<(string | undefined)[]> {
+  async noteRunAgain(
+    notes: { taskId: string; newTaskId: string }[],
+    once: boolean,
+    asker?: Asker,
+  ): Promise<(string | undefined)[]> {
     return this.shards.forEach(
       notes,
       ({ taskId }) => taskId,
       async (shard, batch) => {
         const pairs = batch.flatMap(({ taskId, newTaskId }) => [taskId, newTaskId]);
-        const args = [shard.taskPrefix, once ? '1' : '', ...pairs];
+        const args = [shard.taskPrefix, once ? '1' : '', asker ?? '', ...pairs];
         const noted = await scripts.noteRunAgain.run(this.redis, [shard.leases], args);
         return noted.map((id) => id?.toString());
       },
@@ -109,12 +118,12 @@ export class RedisTaskLists implements TaskLists {
     return queued.high + queued.normal + queued.low + delayed + retrying + blocked === 0;
   }
 
-  private async listIndexed(index: IndexName, query: TaskQuery): Promise<Page<TaskSummary>> {
+  private async listIndexed(index: IndexName, query: TaskQuery, asker: Asker): Promise<Page<TaskSummary>> {
     const { limit, cursor, failureType } = query;
     const items: TaskSummary[] = [];
     let last = cursor === undefined ? undefined : parsePlace(index, cursor);
     const isFiltered = query.states !== undefined || query.functionId !== undefined || failureType !== undefined;
-    const source = newestFirst(this.redis, this.shards.all, index, last);
+    const source = newestFirst(this.redis, this.shards.all, index, last, asker);
     // Under a filter that most match little is read for nothing; under one that few match soon much at once.
     for (let examined = 0, most = Math.min(MAX_BATCH, limit); examined < MAX_EXAMINED;) {
       const batch = await guarded(() => take(source, most));
@@ -123,6 +132,7 @@ export class RedisTaskLists implements TaskLists {
       const summaries = await this.summaries(
         wanted.map(({ taskId }) => taskId),
         query,
+        asker,
       );
       for (const [place, summary] of summaries.entries()) {
         if (!summary) continue;
@@ -138,13 +148,13 @@ export class RedisTaskLists implements TaskLists {
   }
 
   /** Those with a lease: few, as many as there are slots and a little more. Read all for each page, since leases have no lasting order. */
-  private async listRunning(query: TaskQuery): Promise<Page<TaskSummary>> {
+  private async listRunning(query: TaskQuery, asker: Asker): Promise<Page<TaskSummary>> {
     const { limit, cursor } = query;
     const after = cursor === undefined ? undefined : parseTimed('running', cursor);
     const ids = await guarded(() =>
       Promise.all(this.shards.all.map(({ leases }) => this.redis.zrange(leases, '0', String(MAX_EXAMINED - 1)))),
     );
-    const found = (await this.summaries(ids.flat(), query))
+    const found = (await this.summaries(ids.flat(), query, asker))
       .filter((summary) => summary !== undefined)
       .map((summary) => ({ summary, ms: summary.queuedAtMs, id: summary.taskId }))
       .filter((place) => !after || byTimeThenId(after, place) < 0)
@@ -154,37 +164,18 @@ export class RedisTaskLists implements TaskLists {
     return found.length > limit && last ? { items, cursor: timedCursor('running', last) } : { items };
   }
 
-  private summaries(taskIds: string[], { states, functionId }: TaskQuery): Promise<(TaskSummary | undefined)[]> {
+  private summaries(
+    taskIds: string[],
+    { states, functionId }: TaskQuery,
+    asker: Asker,
+  ): Promise<(TaskSummary | undefined)[]> {
     const wanted = states ? ` ${states.join(' ')} ` : '';
     return this.shards.forEach(taskIds, itself, async (shard, batch) => {
-      const args = [shard.taskPrefix, wanted, functionId ?? '', SUMMARY_FIELDS.length, ...SUMMARY_FIELDS, ...batch];
+      const filter = [shard.taskPrefix, wanted, functionId ?? '', asker ?? ''];
+      const args = [...filter, SUMMARY_FIELDS.length, ...SUMMARY_FIELDS, ...batch];
       const tasks = await scripts.readSummaries.run(this.redis, [shard.leases], args);
       return batch.map((taskId, index) => parseSummary(taskId, tasks[index] ?? undefined));
     });
-  }
-
-  private async functionsAfter(after: TimedId | undefined, count: number): Promise<TimedId[]> {
-    const found: TimedId[] = [];
-    const max = after ? String(after.ms) : '+inf';
-    // Many may have been registered in the millisecond of the cursor: its place among them is found by going on.
-    for (let offset = 0; found.length < count; offset += MAX_BATCH) {
-      const flat = await this.redis.zrevrangebyscore(
-        FUNCTIONS_KEY,
-        max,
-        '-inf',
-        'WITHSCORES',
-        'LIMIT',
-        offset,
-        MAX_BATCH,
-      );
-      for (let place = 0; place < flat.length; place += 2) {
-        const function_ = { id: String(flat[place]), ms: Number(flat[place + 1]) };
-        // Within a millisecond Redis has them backwards by id.
-        if (!after || function_.ms < after.ms || function_.id < after.id) found.push(function_);
-      }
-      if (flat.length < 2 * MAX_BATCH) break;
-    }
-    return found.slice(0, count);
   }
 }
 

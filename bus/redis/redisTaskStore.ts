@@ -20,6 +20,7 @@ import type {
   TaskStore,
   TerminalState,
 } from '../taskStore.js';
+import { type Asker, isVisible, laneOf } from '../tenants.js';
 import { Claims } from './claims.js';
 import { awaitDependencies, dependentsOf, findBlocked, parseVerdict, resolveDependencies } from './dependencySteps.js';
 import { RedisFunctions } from './redisFunctions.js';
@@ -48,14 +49,15 @@ export interface RedisTaskStoreOptions {
 const MAX_REQUIREMENTS = 1_000;
 
 const scripts = {
-  submit: new Script<number[]>('submit', 'requirement', 'waiting'),
+  submit: new Script<number[]>('submit', 'tenant', 'requirement', 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'ending', 'requirement', 'waiting'),
+  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'waiting'),
   release: new Script<number[]>('release', 'story', 'requirement'),
-  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>('cancel', 'ending', 'waiting'),
+  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>('cancel', 'tenant', 'ending', 'waiting'),
   reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>(
     'reap',
     'story',
+    'tenant',
     'ending',
     'requirement',
     'waiting',
@@ -83,7 +85,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
       for (const run of runsAlike(batch)) {
-        const { functionId, priority, maxAttempts, timeoutMs, delayMs, requirement = '' } = run[0] as NewTask;
+        const { functionId, priority, maxAttempts, timeoutMs, delayMs, tenant, requirement } = run[0] as NewTask;
         const extras = taskExtras(run[0] as NewTask);
         args.push(
           functionId,
@@ -92,7 +94,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
           timeoutMs,
           delayMs,
           extras,
-          requirement,
+          laneOf(tenant, requirement),
           run.length,
         );
         for (const { taskId, arguments: value } of run) {
@@ -166,10 +168,10 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     });
   }
 
-  async cancel(taskIds: string[]): Promise<CancelVerdict[]> {
+  async cancel(taskIds: string[], asker?: Asker): Promise<CancelVerdict[]> {
     const tasks = taskIds.map((taskId) => ({ taskId }));
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
-      const args = [shard.taskPrefix, this.options.resultTtlSeconds, ...batch.map(({ taskId }) => taskId)];
+      const args = [shard.taskPrefix, this.options.resultTtlSeconds, asker ?? '', ...batch.map(({ taskId }) => taskId)];
       const answers = await scripts.cancel.run(
         this.redis,
         [shard.delayed, shard.leases, shard.failures, shard.blocked],
@@ -223,30 +225,35 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     return reaped;
   }
 
-  readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {
-    return readStates(this.redis, this.shards, taskIds);
+  readStatuses(taskIds: string[], asker?: Asker): Promise<(TaskState | undefined)[]> {
+    return readStates(this.redis, this.shards, taskIds, asker);
   }
 
-  async readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]> {
-    const outcomes = await readOutcomesUpTo(this.redis, this.shards, taskIds, Number.MAX_SAFE_INTEGER);
+  async readOutcomes(taskIds: string[], asker?: Asker): Promise<(TaskOutcome | undefined)[]> {
+    const outcomes = await readOutcomesUpTo(this.redis, this.shards, taskIds, Number.MAX_SAFE_INTEGER, asker);
     return outcomes.map((outcome) => (outcome === 'unread' ? undefined : outcome));
   }
 
-  readOutcomesUpTo(taskIds: string[], maxBytes: number): Promise<(TaskOutcome | 'unread' | undefined)[]> {
-    return readOutcomesUpTo(this.redis, this.shards, taskIds, maxBytes);
+  readOutcomesUpTo(
+    taskIds: string[],
+    maxBytes: number,
+    asker?: Asker,
+  ): Promise<(TaskOutcome | 'unread' | undefined)[]> {
+    return readOutcomesUpTo(this.redis, this.shards, taskIds, maxBytes, asker);
   }
 
-  async readTask(taskId: string): Promise<TaskRecord | undefined> {
+  async readTask(taskId: string, asker?: Asker): Promise<TaskRecord | undefined> {
     return guarded(async () => {
       const hash = (await this.redis.hgetallBuffer(this.shards.taskKey(taskId))) as TaskHash;
+      if (!isVisible(asker, String(hash['needs'] ?? ''))) return undefined;
       const waiting = ['delayed', 'retrying'].includes(String(hash.state));
       const due = waiting ? await this.redis.zscore(this.shards.of(taskId).delayed, taskId) : null;
       return parseTask(taskId, hash, due === null ? undefined : Number(due));
     });
   }
 
-  readOutput(taskId: string): Promise<Buffer | undefined> {
-    return readOutput(this.redis, this.shards, taskId);
+  readOutput(taskId: string, asker?: Asker): Promise<Buffer | undefined> {
+    return readOutput(this.redis, this.shards, taskId, asker);
   }
 
   queueDepth(): Promise<number> {

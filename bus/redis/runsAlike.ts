@@ -19,4 +19,5 @@ const isAlike = (a: NewTask, b: NewTask): boolean =>
   a.timeoutMs === b.timeoutMs &&
   a.delayMs === b.delayMs &&
   a.requirement === b.requirement &&
+  a.tenant === b.tenant &&
   taskExtras(a) === taskExtras(b);

@@ -5,7 +5,7 @@ import { PRIORITIES } from './keys.js';
 import { Script } from './script.js';
 import { guarded, type Shards } from './shards.js';
 
-const count = new Script<[waiting: (number | Buffer)[], counts: Buffer[]]>('countTasks');
+const count = new Script<[waiting: (number | Buffer)[], counts: Buffer[]]>('countTasks', 'requirement');
 
 /** See `TaskLists.countTasks`: one short script per shard, however many tasks there are. */
 export async function countTasks(redis: Redis, shards: Shards): Promise<TaskCounts> {

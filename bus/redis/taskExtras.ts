@@ -1,5 +1,6 @@
 import type { Submission } from '../taskLists.js';
 import type { NewTask } from '../taskStore.js';
+import { type Asker, isVisible } from '../tenants.js';
 import { LARGE_ARGUMENTS } from './largeValues.js';
 import { parseTask } from './taskRecord.js';
 
@@ -34,12 +35,23 @@ export const SUBMISSION_FIELDS = [
 ];
 
 /** The way back from the hash, but for a delay: what is run again is run at once. @param fields those of `SUBMISSION_FIELDS` */
-export function parseSubmission(fields: (Buffer | null)[]): Submission | undefined {
+export function parseSubmission(fields: (Buffer | null)[], asker?: Asker): Submission | undefined {
   const present = SUBMISSION_FIELDS.flatMap((name, place) => (fields[place] ? [[name, fields[place]] as const] : []));
   const hash: Record<string, Buffer> = Object.fromEntries(present);
   const task = parseTask('', hash, undefined);
-  if (!task) return undefined;
-  const { state, functionId, priority, maxAttempts, timeoutMs, retry, resultTtlSeconds, requirement, dependsOn } = task;
+  if (!task || !isVisible(asker, String(hash['needs'] ?? ''))) return undefined;
+  const {
+    state,
+    functionId,
+    priority,
+    maxAttempts,
+    timeoutMs,
+    retry,
+    resultTtlSeconds,
+    requirement,
+    dependsOn,
+    tenant,
+  } = task;
   // Emptied at completion: no pickle has no bytes.
   const bytes = hash['args']?.length ? hash['args'] : hash[LARGE_ARGUMENTS];
   if (!bytes) return { state };
@@ -49,6 +61,7 @@ export function parseSubmission(fields: (Buffer | null)[]): Submission | undefin
     ...(resultTtlSeconds && { resultTtlSeconds }),
     ...(requirement && { requirement }),
     ...(dependsOn && { dependsOn }),
+    ...(tenant && { tenant }),
   };
   return { state, task: { ...given, ...optional } };
 }

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { type Asker, OTHERS, tenantSuffix } from '../tenants.js';
 import type { ShardKeys } from './keys.js';
 
 /**
@@ -7,6 +8,9 @@ import type { ShardKeys } from './keys.js';
  * An entry of `recent` is a batch of accepted tasks: their ids, joined. One of `failures` is a batch of tasks that have failed or were
  * cancelled: ids with the failure's type behind each, separated by spaces. An entry costs its batch one command. A stream rather than a
  * list, because its entries have ids: places that stay the same while entries come in front and go at the end.
+ *
+ * The streams of a shard are those of the tenant `default`, as ever; each other tenant has its own, and what those have together is
+ * in one more, for who may see all.
  */
 export type IndexName = 'recent' | 'failures';
 
@@ -31,16 +35,36 @@ const ID_LENGTH = 36;
 const IDS_PER_READ = 1_000;
 const MAX_ENTRIES_PER_READ = 500;
 
+/** Added to the number of a shard in places in the stream that all tenants but `default` have together. */
+const OTHERS_PLACE = 5_000;
+
+interface IndexStream {
+  key: string;
+  place: number;
+}
+
+/** What who asks may see, of one shard. */
+function streamsFor({ index: place, ...keys }: ShardKeys, index: IndexName, asker: Asker): IndexStream[] {
+  const own = { key: keys[index] + tenantSuffix(asker), place };
+  return asker === undefined ? [own, { key: keys[index] + tenantSuffix(OTHERS), place: place + OTHERS_PLACE }] : [own];
+}
+
+/** All streams of an index in a shard, given the tenants. */
+export const allStreams = (keys: ShardKeys, index: IndexName, tenants: readonly string[]): string[] =>
+  [undefined, OTHERS, ...tenants].map((tenant) => keys[index] + tenantSuffix(tenant));
+
 /** The tasks of an index behind a place, newest first, over all shards. Reads as it goes, so it costs what is taken of it. */
 export async function* newestFirst(
   redis: Redis,
   shards: readonly ShardKeys[],
   index: IndexName,
   after: Place | undefined,
+  asker?: Asker,
 ): AsyncGenerator<IndexedTask> {
-  const readers = shards.map((shard) => new ShardReader(redis, shard, index, after));
+  const streams = shards.flatMap((shard) => streamsFor(shard, index, asker));
+  const readers = streams.map((stream) => new StreamReader(redis, stream, index, after));
   for (;;) {
-    let next: ShardReader | undefined;
+    let next: StreamReader | undefined;
     for (const reader of readers) {
       if (!reader.head) await reader.fill();
       if (reader.head && (!next?.head || isNewer(reader.head.place, next.head.place))) next = reader;
@@ -51,8 +75,8 @@ export async function* newestFirst(
   }
 }
 
-/** One shard's part of an index. */
-class ShardReader {
+/** One stream of an index. */
+class StreamReader {
   /** Oldest first: taken from the end. */
   private tasks: IndexedTask[] = [];
   private end: string;
@@ -61,7 +85,7 @@ class ShardReader {
 
   constructor(
     private readonly redis: Redis,
-    private readonly shard: ShardKeys,
+    private readonly stream: IndexStream,
     private readonly index: IndexName,
     private readonly after: Place | undefined,
   ) {
@@ -79,7 +103,7 @@ class ShardReader {
 
   async fill(): Promise<void> {
     while (this.tasks.length === 0 && !this.isDone) {
-      const entries = await this.redis.xrevrange(this.shard[this.index], this.end, '-', 'COUNT', this.entriesPerRead);
+      const entries = await this.redis.xrevrange(this.stream.key, this.end, '-', 'COUNT', this.entriesPerRead);
       this.isDone = entries.length < this.entriesPerRead;
       const tasks = entries.toReversed().flatMap(([id, [, text = '']]) => this.parse(id, text));
       const last = entries.at(-1);
@@ -99,7 +123,7 @@ class ShardReader {
     return items.map((item, position) => ({
       taskId: item.slice(0, ID_LENGTH),
       failureType: item.slice(ID_LENGTH),
-      place: { entryMs, entrySequence, shard: this.shard.index, position },
+      place: { entryMs, entrySequence, shard: this.stream.place, position },
     }));
   }
 }

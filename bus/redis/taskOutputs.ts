@@ -1,20 +1,26 @@
 import type { Redis } from 'ioredis';
 import type { TaskRef } from '../messages.js';
 import { readRecord } from '../outputRecord.js';
+import { type Asker, isVisible } from '../tenants.js';
 import { Script } from './script.js';
 import { guarded, type Shards } from './shards.js';
 
 const keep = new Script<number>('keepOutput');
 
 /** See `TaskStore.readOutput`. */
-export async function readOutput(redis: Redis, shards: Shards, taskId: string): Promise<Buffer | undefined> {
+export async function readOutput(
+  redis: Redis,
+  shards: Shards,
+  taskId: string,
+  asker: Asker,
+): Promise<Buffer | undefined> {
   return guarded(async () => {
     const shard = shards.of(taskId);
-    const [exists, output] = await Promise.all([
-      redis.exists(shard.taskPrefix + taskId),
+    const [[state, lane], output] = await Promise.all([
+      redis.hmget(shard.taskPrefix + taskId, 'state', 'needs'),
       redis.getBuffer(shard.outputPrefix + taskId),
     ]);
-    return exists === 0 ? undefined : (output ?? Buffer.alloc(0));
+    return state == null || !isVisible(asker, lane ?? '') ? undefined : (output ?? Buffer.alloc(0));
   });
 }
 

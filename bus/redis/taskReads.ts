@@ -1,15 +1,17 @@
 import type { Redis } from 'ioredis';
 import type { TaskRef } from '../messages.js';
 import type { TaskOutcome, TaskState } from '../taskStore.js';
+import type { Asker } from '../tenants.js';
 import { readValue } from './largeValues.js';
 import { Script } from './script.js';
+import { queueLengths } from './queueLengths.js';
 import { guarded, type Shards } from './shards.js';
 import { parseOutcome, parseState } from './taskRecord.js';
 
 const scripts = {
   findClaims: new Script<Buffer[]>('findClaims'),
-  readStates: new Script<(Buffer | null)[]>('readStates'),
-  readOutcomes: new Script<(Buffer | [field: Buffer] | null)[]>('readOutcomes'),
+  readStates: new Script<(Buffer | null)[]>('readStates', 'tenant'),
+  readOutcomes: new Script<(Buffer | [field: Buffer] | null)[]>('readOutcomes', 'tenant'),
 };
 
 const itself = (taskId: string): string => taskId;
@@ -24,9 +26,14 @@ export async function findClaims(redis: Redis, shards: Shards, nonces: string[])
   return refs;
 }
 
-export function readStates(redis: Redis, shards: Shards, taskIds: string[]): Promise<(TaskState | undefined)[]> {
+export function readStates(
+  redis: Redis,
+  shards: Shards,
+  taskIds: string[],
+  asker: Asker,
+): Promise<(TaskState | undefined)[]> {
   return shards.forEach(taskIds, itself, async (shard, batch) => {
-    const states = await scripts.readStates.run(redis, [shard.leases], [shard.taskPrefix, ...batch]);
+    const states = await scripts.readStates.run(redis, [shard.leases], [shard.taskPrefix, asker ?? '', ...batch]);
     return batch.map((_, index) => parseState(states[index]));
   });
 }
@@ -37,11 +44,16 @@ export async function readOutcomesUpTo(
   shards: Shards,
   taskIds: string[],
   maxBytes: number,
+  asker: Asker,
 ): Promise<(TaskOutcome | 'unread' | undefined)[]> {
   let left = maxBytes;
   return shards.forEach(taskIds, itself, async (shard, batch) => {
     if (left <= 0) return batch.map(() => 'unread' as const);
-    const answer = await scripts.readOutcomes.run(redis, [shard.leases], [shard.taskPrefix, left, ...batch]);
+    const answer = await scripts.readOutcomes.run(
+      redis,
+      [shard.leases],
+      [shard.taskPrefix, left, asker ?? '', ...batch],
+    );
     const fields = await withLargeValues(answer, (index, field) => {
       return readValue(redis, shard.taskPrefix + (batch[Math.floor(index / 3)] ?? ''), field);
     });
@@ -64,16 +76,10 @@ async function withLargeValues(
   return Promise.all(answer.map(named));
 }
 
-/** Entries of all lists, those of requirements included. */
+/** Entries of all lists, those of requirements and tenants included. */
 export function readQueueDepth(redis: Redis, shards: Shards): Promise<number> {
   return guarded(async () => {
-    let depth = 0;
-    for (const { queues, requirements } of shards.all) {
-      const known = (await redis.hkeys(requirements)).filter((requirement) => requirement !== '');
-      const lists = queues.flatMap((queue) => [queue, ...known.map((requirement) => `${queue}:${requirement}`)]);
-      const lengths = await Promise.all(lists.map((list) => redis.llen(list)));
-      depth += lengths.reduce((sum, length) => sum + length, 0);
-    }
-    return depth;
+    const depths = await Promise.all(shards.all.map((shard) => queueLengths(redis, shard)));
+    return depths.flat().reduce((sum, length) => sum + length, 0);
   });
 }

@@ -8,6 +8,7 @@ import {
   type TransitionRecord,
 } from '../taskStore.js';
 import type { TaskSummary } from '../taskLists.js';
+import { partsOfLane } from '../tenants.js';
 import { joinedIds } from './joinedIds.js';
 import { PRIORITIES } from './keys.js';
 import { largeResult } from './largeValues.js';
@@ -21,7 +22,7 @@ import { largeResult } from './largeValues.js';
  *   claims that count, written when a task goes back into the queue
  * - worker; ran: `<finished ms> <started ms> <run time us> <peak memory KiB>`; result, failure (JSON), output_truncated
  * - ended: line of the last transition, where it is not that of a success
- * - of few tasks: needs (its requirement, see `requirement.ts`), retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`),
+ * - of few tasks: needs (its lane: whose it is and its requirement, see `tenants.ts`), retry (JSON of `RetryPolicy`), retries (attempts that it followed by another), after (see `ending.lua`),
  *   deps (joined ids of the tasks that it depends on), due (ms, while blocked: not before)
  * - again: id of the task under which it was run again
  * - history: lines of what happened before the latest claim; interruptions: how earlier attempts were cut short
@@ -64,6 +65,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
   const outcome = parseOutcome(taskId, [hash.state ?? null, result ?? null, hash.failure ?? null]);
   if (outcome === undefined) return undefined;
   const worker = text(hash.worker);
+  const { tenant, requirement } = partsOfLane(text(hash.needs) ?? '');
   const attempt = positive(/^\d+/.exec(text(hash.fence) ?? '')?.[0]) ?? positive(text(hash.attempt)) ?? 0;
   const [claimed] = text(hash.claim)?.split(' ') ?? [];
   const [finished, started, runTime, peakMemory] = text(hash.ran)?.split(' ') ?? [];
@@ -77,7 +79,8 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
   const history = lines.filter((line) => line !== undefined && line !== '').map((line) => parseLine(line as string));
   const optional = {
     worker,
-    requirement: text(hash.needs),
+    requirement: requirement || undefined,
+    tenant,
     claimedAtMs: positive(claimed),
     startedAtMs: positive(started),
     finishedAtMs: ended === undefined ? undefined : history.at(-1)?.atMs,
@@ -119,6 +122,7 @@ export const SUMMARY_FIELDS = [
     'ran',
     'ended',
     'again',
+    'needs',
   ],
   ...['history', 'failure'],
 ];

@@ -48,7 +48,7 @@ export class Client {
     this.untilAnswered(async () => {
       const { store, control, ledger } = this.deps;
       // What it depends on may be submitted later than planned: then the API answers 404 until it is there.
-      await mustExist(tasks, store);
+      await mustExist(tasks, store, undefined);
       const verdicts = await store.submit(tasks);
       ledger.accepted(tasks.map(({ taskId }) => taskId));
       const claimable = tasks.filter(

@@ -6,6 +6,7 @@ import {
   type StoreAccess,
   takeDependents,
 } from './dependencyModel.js';
+import { addToIndex } from './memoryStoreData.js';
 import { MemoryStoreQueues } from './memoryStoreQueues.js';
 import type { StoredTask } from './storedTask.js';
 
@@ -39,7 +40,7 @@ export class MemoryDependencies extends MemoryStoreQueues {
     task.finishedMs = this.options.nowMs();
     task.expiresAtMs = task.finishedMs + this.keptMs(task);
     if (to !== 'completed')
-      this.shardOf(task.taskId).failures.push([task.taskId, task.failure?.type ?? 'UserException']);
+      addToIndex(this.shardOf(task.taskId).failures, task, task.taskId + (task.failure?.type ?? 'UserException'));
     return this.transition(task, event, to, detail);
   }
 

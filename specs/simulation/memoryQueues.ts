@@ -1,5 +1,6 @@
 import type { Lane } from '../../bus/requirement.js';
 import type { Queues, ShardData } from './memoryStoreData.js';
+import type { Turns, TurnsClaim } from './memoryTurns.js';
 
 const MAX_REQUIREMENTS = 1_000;
 /** Of which nothing waits and that have not been used for so long are forgotten when a new one comes. */
@@ -18,11 +19,13 @@ export function isAdmitted(
   requirement: string,
   { nowS, most = MAX_REQUIREMENTS, inBatch }: Admission,
 ): boolean {
-  const { requirements, queues } = shard;
+  const { requirements, queues, turns } = shard;
   if (requirements.has(requirement)) return true;
   const forgetUnused = (olderThanS: number): void => {
     for (const [known, usedS] of requirements) {
-      const waits = queues.some((lists) => (lists.get(known)?.length ?? 0) > 0);
+      const waits =
+        queues.some((lists) => (lists.get(known)?.length ?? 0) > 0) ||
+        turns.some(({ waiting }) => (waiting.get(known)?.size ?? 0) > 0);
       if (!waits && !inBatch.has(known) && nowS - usedS >= olderThanS) requirements.delete(known);
     }
   };
@@ -32,7 +35,7 @@ export function isAdmitted(
 }
 
 /** Claims a task; answers the bytes of its arguments, undefined when it cannot be claimed. */
-type ClaimTask = (taskId: string, lane: Lane, offer: number) => number | undefined;
+export type ClaimTask = (taskId: string, lane: Lane, offer: number) => number | undefined;
 
 /** One claim on one shard: what its lanes may still take, as in `claim.lua`. */
 export class ClaimRound {
@@ -48,20 +51,36 @@ export class ClaimRound {
     return this.left.bytes;
   }
 
-  /** Serves the lists of one priority. */
-  serve(queues: Queues, claim: ClaimTask): void {
+  /** Serves the lists of one priority. @param turns where there are tenants */
+  serve(queues: Queues, claim: ClaimTask, turns: Turns | undefined): void {
     let open = this.lanes;
+    const claimInTurns: TurnsClaim = {
+      left: () => (this.bytes > 0 ? this.left.limit : 0),
+      mayServe: ({ offers }) => offers.some((offer) => this.creditOf(offer) > 0),
+      serve: (lane, list, share) => {
+        const before = this.left.limit;
+        const { isEmpty } = this.serveLane(lane, queues.get(list) ?? [], share, claim);
+        return { taken: before - this.left.limit, isEmpty };
+      },
+    };
+    if (claimInTurns.left() > 0 && turns?.serve(this.lanes, claimInTurns)) open = [];
     while (this.left.limit > 0 && this.bytes > 0 && open.length > 0) {
       const share = Math.max(1, Math.floor(this.left.limit / open.length));
       open = open.filter((lane) => {
         if (this.left.limit === 0) return false;
-        return this.serveLane(lane, queues.get(lane.requirement) ?? [], Math.min(share, this.left.limit), claim);
+        const some = Math.min(share, this.left.limit);
+        return this.serveLane(lane, queues.get(lane.requirement) ?? [], some, claim).mayHaveMore;
       });
     }
   }
 
   /** Whether the lane may have more, and workers for it. */
-  private serveLane(lane: Lane, queue: string[], share: number, claim: ClaimTask): boolean {
+  private serveLane(
+    lane: Lane,
+    queue: string[],
+    share: number,
+    claim: ClaimTask,
+  ): { mayHaveMore: boolean; isEmpty: boolean } {
     let left = share;
     for (const offer of lane.offers) {
       while (this.creditOf(offer) > 0 && left > 0 && this.bytes > 0) {
@@ -79,10 +98,10 @@ export class ClaimRound {
         }
         const isCut = taskIds.length > 0;
         queue.push(...taskIds.reverse());
-        if (wasLast && !isCut) return false;
+        if (wasLast && !isCut) return { mayHaveMore: false, isEmpty: true };
       }
     }
-    return lane.offers.some((offer) => this.creditOf(offer) > 0);
+    return { mayHaveMore: lane.offers.some((offer) => this.creditOf(offer) > 0), isEmpty: false };
   }
 
   private creditOf(offer: number): number {

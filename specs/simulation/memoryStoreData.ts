@@ -1,9 +1,13 @@
 import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { DispatcherRecord, FunctionRegistration, WorkerRecord } from '../../bus/taskStore.js';
+import { Turns } from './memoryTurns.js';
+import { SortedSet } from './sortedSet.js';
 import type { StoredTask } from './storedTask.js';
 
-/** The lists of one priority, by requirement, '' for tasks without one; an empty list is absent. */
+/** The lists of one priority, by lane, '' for most tasks; an empty list is absent. */
 export type Queues = Map<string, string[]>;
+
+export type Streams = Map<string, string[]>;
 
 /** What Redis holds for one shard; see `bus/redis/keys.ts`. */
 export interface ShardData {
@@ -11,6 +15,10 @@ export interface ShardData {
   readonly outputs: Map<string, { bytes: Buffer; expiresAtMs: number }>;
   /** By priority; a list's left end is index 0: pushed on the left, claimed on the right. */
   readonly queues: readonly [Queues, Queues, Queues];
+  /** By priority. */
+  readonly turns: readonly [Turns, Turns, Turns];
+  /** Tenants have lists, or had. */
+  hasTenants: boolean;
   /** Those known, with the second of their last use. */
   readonly requirements: Map<string, number>;
   /** Grows with them. */
@@ -19,10 +27,17 @@ export interface ShardData {
   readonly leases: SortedSet;
   readonly blocked: SortedSet;
   epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
-  /** Ids in the order they were accepted. */
-  recent: string[];
-  /** Ids with the type of their failure, in the order they ended. */
-  failures: [taskId: string, failureType: string][];
+  /** Ids in the order they were accepted, by whose stream they are in, '' for that of `default`. */
+  readonly recent: Streams;
+  /** Ids with the type of their failure behind, in the order they ended. */
+  readonly failures: Streams;
+}
+
+/** As `streams_of` of `tenant.lua`. */
+export function addToIndex(streams: Streams, { tenant = 'default' }: StoredTask, entry: string): void {
+  for (const whose of tenant === 'default' ? [''] : [tenant, '/']) {
+    streams.set(whose, [...(streams.get(whose) ?? []), entry]);
+  }
 }
 
 /** All that Redis holds: several `MemoryTaskStore`s may share it, as several connections share a Redis. */
@@ -39,14 +54,16 @@ export class MemoryStoreData {
       tasks: new Map(),
       outputs: new Map(),
       queues: [new Map(), new Map(), new Map()],
+      turns: [new Turns(), new Turns(), new Turns()],
+      hasTenants: false,
       requirements: new Map(),
       requirementsVersion: 0,
       delayed: new SortedSet(),
       leases: new SortedSet(),
       blocked: new SortedSet(),
       epoch: undefined,
-      recent: [],
-      failures: [],
+      recent: new Map(),
+      failures: new Map(),
     }));
   }
 
@@ -57,38 +74,5 @@ export class MemoryStoreData {
   /** As Redis with an append-only file: nothing is lost, but it is another run. */
   restart(): void {
     this.restarts++;
-  }
-}
-
-/** A Redis sorted set, as far as the scripts use it. Sets here are small: it is sorted when it is read. */
-export class SortedSet {
-  private readonly scores = new Map<string, number>();
-
-  get size(): number {
-    return this.scores.size;
-  }
-
-  add(member: string, score: number): void {
-    this.scores.set(member, score);
-  }
-
-  remove(member: string): void {
-    this.scores.delete(member);
-  }
-
-  scoreOf(member: string): number | undefined {
-    return this.scores.get(member);
-  }
-
-  capAt(highest: number): void {
-    for (const [member, score] of this.scores) if (score > highest) this.scores.set(member, highest);
-  }
-
-  /** Members with a score up to `max`, by score, then by name, at most `limit`. */
-  upTo(max: number, limit: number): string[] {
-    const found: [member: string, score: number][] = [];
-    for (const entry of this.scores) if (entry[1] <= max) found.push(entry);
-    found.sort(([a, scoreA], [b, scoreB]) => scoreA - scoreB || (a < b ? -1 : 1));
-    return found.slice(0, limit).map(([member]) => member);
   }
 }

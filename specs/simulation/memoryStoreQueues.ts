@@ -1,6 +1,7 @@
+import { laneOf } from '../../bus/tenants.js';
 import { lanesFor, type Offer, rotated } from '../../bus/requirement.js';
 import type { Claim, TaskState } from '../../bus/taskStore.js';
-import { ClaimRound, isAdmitted } from './memoryQueues.js';
+import { ClaimRound, type ClaimTask, isAdmitted } from './memoryQueues.js';
 import type { MemoryStoreData, Queues, ShardData } from './memoryStoreData.js';
 import { MemoryStoreReads } from './memoryStoreReads.js';
 import type { StoredTask } from './storedTask.js';
@@ -84,8 +85,9 @@ export class MemoryStoreQueues extends MemoryStoreReads {
     claim: Claim,
   ): number {
     const now = this.options.nowMs();
-    for (const queues of shard.queues) {
-      round.serve(queues, (taskId, { requirement }, offer) => {
+    for (const [priority, queues] of shard.queues.entries()) {
+      const turns = shard.hasTenants ? shard.turns[priority] : undefined;
+      const give: ClaimTask = (taskId, { requirement }, offer) => {
         const task = this.taskIn(shard, taskId);
         if (task?.state !== 'queued') return undefined;
         task.attempt++;
@@ -109,7 +111,8 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           ...(task.trace !== undefined && { trace: task.trace }),
         });
         return task.arguments?.length ?? 0;
-      });
+      };
+      round.serve(queues, give, turns);
     }
     return round.bytes;
   }
@@ -132,18 +135,24 @@ export class MemoryStoreQueues extends MemoryStoreReads {
     return Math.floor(this.options.nowMs() / 1000);
   }
 
-  protected noteUse(shard: ShardData, { requirement }: StoredTask): void {
-    if (requirement === '') return;
-    if (!shard.requirements.has(requirement)) shard.requirementsVersion++;
-    shard.requirements.set(requirement, this.nowS());
+  protected noteUse(shard: ShardData, { requirement, tenant, priority }: StoredTask): void {
+    if (requirement !== '') {
+      if (!shard.requirements.has(requirement)) shard.requirementsVersion++;
+      shard.requirements.set(requirement, this.nowS());
+    }
+    if (tenant === undefined) return;
+    if (!shard.hasTenants) shard.requirementsVersion++;
+    shard.hasTenants = true;
+    shard.turns[priority]?.enter(tenant, requirement);
   }
 
   /** The list in which the task waits, or will. */
   protected queueOf(shard: ShardData, task: StoredTask): string[] {
     this.noteUse(shard, task);
+    const lane = laneOf(task.tenant, task.requirement);
     const lists = shard.queues[task.priority] as Queues;
-    const list = lists.get(task.requirement) ?? [];
-    lists.set(task.requirement, list);
+    const list = lists.get(lane) ?? [];
+    lists.set(lane, list);
     return list;
   }
 

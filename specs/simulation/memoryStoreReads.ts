@@ -13,9 +13,11 @@ import type {
   WorkerRecord,
 } from '../../bus/taskStore.js';
 import type { MemoryStoreData, ShardData } from './memoryStoreData.js';
+import { type Asker, isVisible, laneOf } from '../../bus/tenants.js';
 import { recordOf, type StoredTask } from './storedTask.js';
 
 const NO_BYTES = Buffer.alloc(0);
+const ID_LENGTH = 36;
 
 /** The part of the model that changes no task's state: reads, functions, outputs, worker records. */
 export class MemoryStoreReads {
@@ -25,7 +27,7 @@ export class MemoryStoreReads {
   ) {}
 
   async registerFunction(registration: FunctionRegistration): Promise<{ functionId: string; created: boolean }> {
-    const functionId = functionIdOf(registration.payload);
+    const functionId = functionIdOf(registration.payload, registration.tenant);
     const known = this.data.functions.get(functionId);
     if (!known) this.data.functions.set(functionId, { ...registration, registeredAtMs: this.options.nowMs() });
     else if (registration.origin) {
@@ -34,8 +36,8 @@ export class MemoryStoreReads {
     return { functionId, created: !known };
   }
 
-  async readFunction(functionId: string): Promise<FunctionRecord | undefined> {
-    const found = this.data.functions.get(functionId);
+  async readFunction(functionId: string, asker?: Asker): Promise<FunctionRecord | undefined> {
+    const found = this.functionFor(functionId, asker);
     return (
       found && {
         functionId,
@@ -69,8 +71,8 @@ export class MemoryStoreReads {
     return this.data.functionRuns.get(functionId) ?? { completed: 0, failed: 0, runTimeUs: 0, buckets: new Map() };
   }
 
-  async pythonsNeeded(functionIds: string[]): Promise<(string | undefined)[]> {
-    const found = functionIds.map((functionId) => this.data.functions.get(functionId));
+  async pythonsNeeded(functionIds: string[], asker?: Asker): Promise<(string | undefined)[]> {
+    const found = functionIds.map((functionId) => this.functionFor(functionId, asker));
     return found.map((one) => one && pythonNeeded(one.origin));
   }
 
@@ -88,26 +90,26 @@ export class MemoryStoreReads {
     return running.filter(({ fence }) => nonces.includes(fence.slice(fence.indexOf(':') + 1)));
   }
 
-  async readStatuses(taskIds: string[]): Promise<(TaskState | undefined)[]> {
-    return taskIds.map((taskId) => this.find(taskId)?.state);
+  async readStatuses(taskIds: string[], asker?: Asker): Promise<(TaskState | undefined)[]> {
+    return taskIds.map((taskId) => this.find(taskId, asker)?.state);
   }
 
-  async readOutcomes(taskIds: string[]): Promise<(TaskOutcome | undefined)[]> {
+  async readOutcomes(taskIds: string[], asker?: Asker): Promise<(TaskOutcome | undefined)[]> {
     return taskIds.map((taskId) => {
-      const task = this.find(taskId);
+      const task = this.find(taskId, asker);
       if (!task) return undefined;
       const { state, result = NO_BYTES, failure } = task;
       return { taskId, state, payload: result, ...(failure && { failure }) };
     });
   }
 
-  async readTask(taskId: string): Promise<TaskRecord | undefined> {
-    const task = this.find(taskId);
+  async readTask(taskId: string, asker?: Asker): Promise<TaskRecord | undefined> {
+    const task = this.find(taskId, asker);
     return task && recordOf(task, this.shardOf(taskId).delayed.scoreOf(taskId));
   }
 
-  async readOutput(taskId: string): Promise<Buffer | undefined> {
-    if (!this.find(taskId)) return undefined;
+  async readOutput(taskId: string, asker?: Asker): Promise<Buffer | undefined> {
+    if (!this.find(taskId, asker)) return undefined;
     const output = this.shardOf(taskId).outputs.get(taskId);
     return output && output.expiresAtMs > this.options.nowMs() ? output.bytes : NO_BYTES;
   }
@@ -153,8 +155,14 @@ export class MemoryStoreReads {
 
   async sweep(): Promise<void> {
     for (const shard of this.data.shards) {
-      shard.recent = shard.recent.filter((taskId) => this.taskIn(shard, taskId));
-      shard.failures = shard.failures.filter(([taskId]) => this.taskIn(shard, taskId));
+      for (const streams of [shard.recent, shard.failures]) {
+        for (const [whose, ids] of streams) {
+          streams.set(
+            whose,
+            ids.filter((id) => this.taskIn(shard, id.slice(0, ID_LENGTH))),
+          );
+        }
+      }
     }
   }
 
@@ -166,8 +174,14 @@ export class MemoryStoreReads {
     return Promise.resolve();
   }
 
-  protected find(taskId: string): StoredTask | undefined {
-    return this.taskIn(this.shardOf(taskId), taskId);
+  protected find(taskId: string, asker?: Asker): StoredTask | undefined {
+    const task = this.taskIn(this.shardOf(taskId), taskId);
+    return task && isVisible(asker, laneOf(task.tenant)) ? task : undefined;
+  }
+
+  private functionFor(functionId: string, asker: Asker): ReturnType<MemoryStoreData['functions']['get']> {
+    const found = this.data.functions.get(functionId);
+    return found && isVisible(asker, laneOf(found.tenant)) ? found : undefined;
   }
 
   protected taskIn(shard: ShardData, taskId: string): StoredTask | undefined {

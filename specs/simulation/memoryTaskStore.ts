@@ -9,7 +9,9 @@ import {
   type TaskStore,
 } from '../../bus/taskStore.js';
 import type { Failure, TaskRef } from '../../bus/messages.js';
+import type { Asker } from '../../bus/tenants.js';
 import type { ShardData } from './memoryStoreData.js';
+import { addToIndex } from './memoryStoreData.js';
 import { leaveBlocked, takeDependents } from './dependencyModel.js';
 import { MemoryDependencies } from './memoryDependencies.js';
 import { nextGrace } from './reapGrace.js';
@@ -38,7 +40,7 @@ export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
       const state = submitted.dependsOn ? 'blocked' : submitted.delayMs > 0 ? 'delayed' : 'queued';
       const task = storedTask(submitted, state);
       shard.tasks.set(task.taskId, task);
-      shard.recent.push(task.taskId);
+      addToIndex(shard.recent, task, task.taskId);
       const dueMs = this.options.nowMs() + submitted.delayMs;
       if (state === 'blocked') {
         if (submitted.delayMs > 0) task.dueMs = dueMs;
@@ -81,10 +83,10 @@ export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
     });
   }
 
-  async cancel(taskIds: string[]): Promise<CancelVerdict[]> {
+  async cancel(taskIds: string[], asker?: Asker): Promise<CancelVerdict[]> {
     return taskIds.map((taskId): CancelVerdict => {
       const shard = this.shardOf(taskId);
-      const task = this.taskIn(shard, taskId);
+      const task = this.find(taskId, asker);
       if (!task) return { cancelled: false, reason: 'unknown' };
       const { state } = task;
       if (isTerminal(state)) return { cancelled: false, reason: 'terminal', state };

@@ -6,7 +6,7 @@ import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
 import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
 import { dependencyCommands } from './dependencyCommands.js';
 import { command, inAnyOrder, pick, type StoreCommand, taskOf } from './storeCommand.js';
-import { type AttemptPair, delayMs, type Span, type StorePair } from './storePair.js';
+import { type AttemptPair, delayMs, PAIR_TENANTS, type Span, type StorePair } from './storePair.js';
 
 const FUNCTION_ID = '7d6f0e66-5b0f-8c6e-9d6f-0e665b0f8c6e';
 const span = fc.constantFrom<Span>('over', 'lasting');
@@ -46,6 +46,7 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
         trace: fc.option(fc.constantFrom('00-1-2-01', '00-3-4-01'), { freq: 2, nil: undefined }),
         requirement: fc.constantFrom('', '', 'gpu', 'eu,gpu', '@cpython-3.11', 'eu@pypy-3.9'),
         dependsOn,
+        tenant: fc.constantFrom(undefined, undefined, ...PAIR_TENANTS),
       }),
       { minLength: 1, maxLength: 5 },
     )
@@ -63,6 +64,7 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
           ...(more.resultTtlSeconds && { resultTtlSeconds: more.resultTtlSeconds }),
           ...(more.trace !== undefined && { trace: more.trace }),
           ...(requirement !== '' && { requirement }),
+          ...(more.tenant !== undefined && { tenant: more.tenant }),
           ...(more.dependsOn && { dependsOn: more.dependsOn.map((picked) => taskOf(pair, picked)) }),
         }));
         const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
@@ -195,10 +197,11 @@ const release = fc.array(pick, { minLength: 1, maxLength: 3 }).map((attempts) =>
   }),
 );
 
-const cancel = fc.array(pick, { minLength: 1, maxLength: 2 }).map((tasks) =>
-  command({ cancel: tasks }, async (pair) => {
+const asker = fc.constantFrom(undefined, undefined, ...PAIR_TENANTS);
+const cancel = fc.tuple(fc.array(pick, { minLength: 1, maxLength: 2 }), asker).map(([tasks, by]) =>
+  command({ cancel: tasks, by }, async (pair) => {
     const taskIds = tasks.map((task) => taskOf(pair, task));
-    const [real, model] = await pair.both('lasting', (store) => store.cancel(taskIds));
+    const [real, model] = await pair.both('lasting', (store) => store.cancel(taskIds, by));
     const attemptNumberOnly = (answers: typeof real): unknown =>
       answers.map((answer) => (answer.cancelled ? { ...answer, fence: answer.fence.split(':')[0] } : answer));
     expect(attemptNumberOnly(inAnyOrder(model))).to.deep.equal(attemptNumberOnly(inAnyOrder(real)));

@@ -4,7 +4,9 @@ import type { TaskRef } from '../../bus/messages.js';
 import { type ShardKeys, shardKeys, shardOf } from '../../bus/redis/keys.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
 import type { Dependency, TaskRecord, TaskStore } from '../../bus/taskStore.js';
-import { MemoryStoreData, type ShardData } from './memoryStoreData.js';
+import { laneOf } from '../../bus/tenants.js';
+import type { Turns } from './memoryTurns.js';
+import { MemoryStoreData, type ShardData, type Streams } from './memoryStoreData.js';
 import { MemoryTaskStore } from './memoryTaskStore.js';
 import { impliedCounts, realCounts } from './storeCounts.js';
 import { type Links, modelLinks, realLinks } from './storeLinks.js';
@@ -25,6 +27,9 @@ const TTL_STEP_SECONDS = 1_000;
 const PAIR_RANDOM = 0.25;
 /** Fewer than the commands use, so that some are refused. */
 const MAX_REQUIREMENTS = 3;
+
+/** `default`: as while it has limits of its own. */
+export const PAIR_TENANTS = ['acme', 'default', 'zoo'];
 
 /** One attempt, under the fence that each side gave it. */
 export interface AttemptPair {
@@ -134,6 +139,11 @@ export class StorePair {
       const output = await this.realStores.lasting.readOutput(taskId);
       expect(await this.modelStores.lasting.readOutput(taskId), `output of ${taskId}`).to.deep.equal(output);
     }
+    for (const asker of PAIR_TENANTS) {
+      const states = await this.realStores.lasting.readStatuses([...this.taskIds], asker);
+      const model = await this.modelStores.lasting.readStatuses([...this.taskIds], asker);
+      expect(model, `what ${asker} sees`).to.deep.equal(states);
+    }
     const [outcomes, modelOutcomes] = await Promise.all(
       [this.realStores, this.modelStores].map((stores) => stores.lasting.readOutcomes([...this.taskIds])),
     );
@@ -163,25 +173,49 @@ export class StorePair {
     return (await this.redis.xrange(key, '-', '+')).map(([, [, ids]]) => ids ?? '');
   }
 
+  private async streams(key: string, parts: (ids: string) => string[]): Promise<[string, string[]][]> {
+    const all = await Promise.all(
+      ['', '/', ...PAIR_TENANTS].map(async (whose): Promise<[string, string[]]> => {
+        return [whose, (await this.indexed(whose === '' ? key : `${key}:${whose}`)).flatMap(parts)];
+      }),
+    );
+    return all.filter(([, ids]) => ids.length > 0).sort(byName);
+  }
+
   private async realLists(keys: ShardKeys): Promise<Lists> {
     const registry = await this.redis.hkeys(keys.requirements);
     const requirements = registry.filter((one) => one !== '').sort();
     const read = async (key: string): Promise<[string, string[]][]> => {
       const lists = await Promise.all(
-        ['', ...requirements].map(async (one): Promise<[string, string[]]> => {
-          return [one, await this.redis.lrange(one === '' ? key : `${key}:${one}`, 0, -1)];
-        }),
+        [undefined, ...PAIR_TENANTS]
+          .flatMap((tenant) => ['', ...requirements].map((requirement) => laneOf(tenant, requirement)))
+          .sort()
+          .map(async (one): Promise<[string, string[]]> => {
+            return [one, await this.redis.lrange(one === '' ? key : `${key}:${one}`, 0, -1)];
+          }),
       );
       return lists.filter(([, ids]) => ids.length > 0);
     };
+    const turns = async (queue: string): Promise<TurnsLook> => {
+      const waiting = await Promise.all(
+        ['', ...requirements].map(async (one): Promise<[string, string[]]> => {
+          return [one, await this.redis.zrange(`${queue}/turns${one && `:${one}`}`, '0', '-1', 'WITHSCORES')];
+        }),
+      );
+      return {
+        waiting: waiting.filter(([, tenants]) => tenants.length > 0),
+        passes: await this.redis.zrange(`${queue}/passes`, '0', '-1', 'WITHSCORES'),
+      };
+    };
     return {
       queues: await Promise.all(keys.queues.map(read)),
+      turns: await Promise.all(keys.queues.map(turns)),
       requirements,
       delayed: await this.redis.zrange(keys.delayed, '0', '-1'),
       // Their order is that of times: a claim that meets a new requirement is two steps in Redis.
       leases: (await this.redis.zrange(keys.leases, '0', '-1')).sort(),
-      recent: (await this.indexed(keys.recent)).flatMap((ids) => ids.match(/.{36}/g)),
-      failures: (await this.indexed(keys.failures)).flatMap((ids) => ids.split(' ')),
+      recent: await this.streams(keys.recent, (ids) => ids.match(/.{36}/g) ?? []),
+      failures: await this.streams(keys.failures, (ids) => ids.split(' ')),
     };
   }
 }
@@ -191,11 +225,33 @@ interface Lists {
   requirements: string[];
   delayed: string[];
   leases: string[];
-  recent: (string | null)[];
-  failures: string[];
+  recent: [whose: string, ids: string[]][];
+  failures: [whose: string, ids: string[]][];
+  turns: TurnsLook[];
 }
 
-const listsOf = ({ queues, requirements, delayed, leases, recent, failures }: ShardData): Lists => ({
+/** Tenants and their passes, as Redis shows them. */
+interface TurnsLook {
+  waiting: [requirement: string, tenants: string[]][];
+  passes: string[];
+}
+
+const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
+const scored = (scores: Iterable<[string, number]>): string[] =>
+  [...scores].sort(([a, x], [b, y]) => x - y || (a < b ? -1 : 1)).flatMap(([name, score]) => [name, String(score)]);
+
+function turnsOf({ waiting, passes, last }: Turns): TurnsLook {
+  const served: [string, number][] = passes.size > 0 ? [...passes, ['/', last]] : [];
+  const tenants = [...waiting]
+    .filter(([, set]) => set.size > 0)
+    .map(([requirement, set]): [string, string[]] => {
+      return [requirement, scored(set.upTo(Infinity, Infinity).map((name) => [name, set.scoreOf(name) ?? 0]))];
+    });
+  return { waiting: tenants.sort(byName), passes: scored(served) };
+}
+
+const listsOf = ({ queues, turns, requirements, delayed, leases, recent, failures }: ShardData): Lists => ({
+  turns: turns.map(turnsOf),
   queues: queues.map((lists) =>
     [...lists]
       .filter(([, ids]) => ids.length > 0)
@@ -205,9 +261,12 @@ const listsOf = ({ queues, requirements, delayed, leases, recent, failures }: Sh
   requirements: [...requirements.keys()].sort(),
   delayed: delayed.upTo(Infinity, Infinity),
   leases: leases.upTo(Infinity, Infinity).sort(),
-  recent,
-  failures: failures.map(([taskId, type]) => taskId + type),
+  recent: streamsOf(recent),
+  failures: streamsOf(failures),
 });
+
+const streamsOf = (streams: Streams): [string, string[]][] =>
+  [...streams].filter(([, ids]) => ids.length > 0).sort(byName);
 
 const isTime = (name: string): boolean => /^(queued|claimed|finished|due)AtMs$/.test(name);
 

@@ -1,4 +1,5 @@
 import type { Failure } from '../../bus/messages.js';
+import { laneOf } from '../../bus/tenants.js';
 import { PRIORITIES } from '../../bus/redis/keys.js';
 import { parseTask, type TaskHash } from '../../bus/redis/taskRecord.js';
 import type { NewTask, RetryPolicy, TaskRecord, TaskState } from '../../bus/taskStore.js';
@@ -16,6 +17,7 @@ export interface StoredTask {
   retries: number;
   /** '' for none. */
   readonly requirement: string;
+  readonly tenant: string | undefined;
   readonly dependsOn: string[] | undefined;
   readonly trace: string | undefined;
   readonly unmet: Set<string>;
@@ -56,6 +58,7 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     resultTtlSeconds: task.resultTtlSeconds,
     retries: 0,
     requirement: task.requirement ?? '',
+    tenant: task.tenant,
     dependsOn: task.dependsOn,
     trace: task.trace,
     unmet: new Set(task.dependsOn),
@@ -92,7 +95,7 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     timeout: task.timeoutMs,
     attempt: task.attempt,
     worker: task.worker,
-    needs: task.requirement === '' ? undefined : task.requirement,
+    needs: laneOf(task.tenant, task.requirement) || undefined,
     result: task.result,
     failure: task.failure && JSON.stringify(task.failure),
     output_truncated: task.outputTruncated ? '1' : undefined,

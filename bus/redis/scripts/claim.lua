@@ -2,7 +2,7 @@
 -- into the queue. Ids in the queue whose task is no longer queued (cancelled, expired) are skipped and dropped.
 --
 -- A lane is a requirement ('' for tasks without one) and the offers of workers that satisfy it. Within a priority the lanes take
--- turns; no offer is given more than its credit, so that all that is claimed has a worker.
+-- turns, and in them the tenants that wait there (turns.lua); no offer is given more than its credit, so that all that is claimed has a worker.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
@@ -29,7 +29,9 @@ local credits, lanes = {}, {}
 local position = 9 + tonumber(ARGV[8])
 for i = 9, position - 1 do credits[#credits + 1] = tonumber(ARGV[i]) end
 while position <= #ARGV do
-  local lane = { number = #lanes + 1, suffix = ARGV[position] == '' and '' or ':' .. ARGV[position], offers = {} }
+  local requirement = ARGV[position]
+  local lane = { number = #lanes + 1, requirement = requirement, offers = {} }
+  lane.suffix = requirement == '' and '' or ':' .. requirement
   local count = tonumber(ARGV[position + 1])
   for i = 1, count do lane.offers[i] = tonumber(ARGV[position + 1 + i]) end
   lanes[#lanes + 1] = lane
@@ -96,28 +98,40 @@ local function take(list, count)
   return taken, #ids < count
 end
 
--- Takes a lane's share; returns whether it may have more, and workers for it.
+-- Takes a lane's share from a list; returns whether it may have more, and workers for it, how many it took, and whether the list is empty.
 local function serve(lane, list, share)
-  local has_credit = false
+  local has_credit, given = false, 0
   for i = 1, #lane.offers do
     local offer = lane.offers[i]
     while credits[offer] > 0 and share > 0 and bytes > 0 do
       local taken, is_empty = take(list, math.min(share, credits[offer]))
       if taken > 0 then
         credits[offer] = credits[offer] - taken
-        share, limit = share - taken, limit - taken
+        share, limit, given = share - taken, limit - taken, given + taken
         local n = #groups
         groups[n + 1], groups[n + 2], groups[n + 3] = lane.number, offer, taken
       end
-      if is_empty then return false end
+      if is_empty then return false, given, true end
     end
     has_credit = has_credit or credits[offer] > 0
   end
-  return has_credit
+  return has_credit, given, false
 end
+
+local function may_serve(lane)
+  for _, offer in ipairs(lane.offers) do
+    if credits[offer] > 0 then return true end
+  end
+  return false
+end
+local function left() return bytes > 0 and limit or 0 end
+
+local version = redis.call('HGET', KEYS[6], '') or ''
+local has_tenants = string.sub(version, -1) == '/'
 
 for priority = 1, 3 do
   local open = lanes
+  if has_tenants and left() > 0 and serve_in_turns(KEYS[priority], lanes, left, serve, may_serve) then open = {} end
   while limit > 0 and bytes > 0 and #open > 0 do
     local share = math.max(1, math.floor(limit / #open))
     local still = {}
@@ -134,7 +148,6 @@ if retried > 0 then redis.call('HINCRBY', counts_key, 'retrying', -retried) end
 
 if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
 
-local version = redis.call('HGET', KEYS[6], '') or ''
 if version == ARGV[7] then return { promoted, claimed, groups, dependent, traced } end
 local requirements = { version }
 local known = redis.call('HKEYS', KEYS[6])

@@ -9,10 +9,19 @@
 local MOST_PASSED = 20
 local oldest
 
+-- '' among them, which is the version's field, where there is one.
+local requirements = redis.call('HKEYS', KEYS[7])
+local has_tenants = string.sub(redis.call('HGET', KEYS[7], '') or '', -1) == '/'
+
 local function lists_of(queue)
   local lists = { queue }
-  for _, requirement in ipairs(redis.call('HKEYS', KEYS[7])) do
+  for _, requirement in ipairs(requirements) do
     if requirement ~= '' then lists[#lists + 1] = queue .. ':' .. requirement end
+    if has_tenants then
+      for _, tenant in ipairs(redis.call('ZRANGE', turns_of(queue, requirement), 0, -1)) do
+        lists[#lists + 1] = queue .. ':' .. tenant .. '/' .. requirement
+      end
+    end
   end
   return lists
 end

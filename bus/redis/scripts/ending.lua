@@ -16,11 +16,11 @@ local function tally(field, change)
   changes[field] = (changes[field] or 0) + change
 end
 
--- What goes into the index of failed and cancelled tasks, see taskIndex.ts.
-local failures = {}
-
-local function failed_as(id, failure_type)
-  failures[#failures + 1] = id .. failure_type
+-- What goes into the index of failed and cancelled tasks.
+local function failed_as(id, failure_type, needs)
+  local own, others = indexes_of(tenant_of(needs))
+  own[#own + 1] = id .. failure_type
+  if others then others[#others + 1] = id .. failure_type end
   tally(failure_type, 1)
 end
 
@@ -30,9 +30,6 @@ local function keep_counts(prefix)
   for field, change in pairs(changes) do redis.call('HINCRBY', key, field, change) end
 end
 
--- One entry for all of them.
 local function index_failures(stream)
-  if #failures > 0 then
-    redis.call('XADD', stream, 'MAXLEN', '~', 1000000, '*', 'ids', table.concat(failures, ' '))
-  end
+  write_indexes(stream, 1000000, ' ')
 end

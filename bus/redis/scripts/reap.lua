@@ -58,7 +58,7 @@ for i = 1, #expired do
         .. holder .. ' (attempts ended by: ' .. interruptions .. ')' })
       redis.call('HSET', key, 'state', state, 'failure', failure, 'ended', now_text .. ' task.interrupted failed' .. detail)
       redis.call('EXPIRE', key, seconds_kept(task[10], ttl))
-      failed_as(id, 'WorkerFailure')
+      failed_as(id, 'WorkerFailure', task[11])
     end
     answer[#answer + 1] = { id, state, attempt, failure, state == 'failed' and take_dependents(prefix, id, task[10]) or '' }
   end

@@ -26,13 +26,13 @@ local function unblock(id, key, history, priority, due, requirement)
   return state
 end
 
-local function fail(id, key, after, dependency, state)
+local function fail(id, key, after, needs, dependency, state)
   local message = 'task ' .. dependency .. ', which it depends on, ' .. WORDS[state]
   redis.call('HSET', key, 'state', 'failed', 'ended', now_text .. ' task.dependencyFailed failed ' .. message,
     'failure', cjson.encode({ type = 'DependencyFailed', message = message }))
   redis.call('EXPIRE', key, seconds_kept(after, ttl))
   redis.call('DEL', unmet_key(prefix, id))
-  failed_as(id, 'DependencyFailed')
+  failed_as(id, 'DependencyFailed', needs)
   return 'failed' .. take_dependents(prefix, id, after)
 end
 
@@ -43,7 +43,7 @@ for i = 3, #ARGV, 3 do
   local verdict = ''
   if task[1] == 'blocked' then
     if WORDS[state] then
-      verdict = fail(id, key, task[5], dependency, state)
+      verdict = fail(id, key, task[5], task[6], dependency, state)
     else
       local unmet = unmet_key(prefix, id)
       redis.call('SREM', unmet, dependency)

@@ -46,7 +46,8 @@ local function fail(id, key, worker, ran, payload, kept, failure, ending)
   redis.call('HSET', key, 'state', 'failed', 'result', payload, 'worker', worker, 'ran', now_and .. ran, 'ended', ending)
   if failure ~= '' then redis.call('HSET', key, 'failure', failure) end
   redis.call('EXPIRE', key, kept)
-  failed_as(id, string.match(failure, '"type":"(%a+)"') or 'UserException')
+  failed_as(id, string.match(failure, '"type":"(%a+)"') or 'UserException',
+    redis.call('HGET', key, 'needs'))
   return 'failed'
 end
 

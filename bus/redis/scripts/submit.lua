@@ -2,8 +2,8 @@
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements   KEYS[7] blocked
 -- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
---         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), requirement
---         or '', number of tasks, then per task: id, arguments.
+--         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), lane
+--         (`needs`), number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
 -- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting.
 
@@ -13,7 +13,6 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local verdicts = {}
 local lists, pushes, admitted = {}, {}, {}
-local accepted = {}
 
 -- Forgets requirements of which nothing waits, used last at least so long ago; not those of this batch, whose tasks are pushed at its
 -- end. Tasks that are put back into a queue make their requirement known again.
@@ -22,7 +21,8 @@ local function forget_unused(older_than_s)
   for i = 1, #known, 2 do
     local requirement = known[i]
     if requirement ~= '' and not admitted[requirement] and time[1] - known[i + 1] >= older_than_s
-      and redis.call('EXISTS', KEYS[1] .. ':' .. requirement, KEYS[2] .. ':' .. requirement, KEYS[3] .. ':' .. requirement) == 0 then
+      and redis.call('EXISTS', KEYS[1] .. ':' .. requirement, KEYS[2] .. ':' .. requirement, KEYS[3] .. ':' .. requirement,
+        turns_of(KEYS[1], requirement), turns_of(KEYS[2], requirement), turns_of(KEYS[3], requirement)) == 0 then
       redis.call('HDEL', KEYS[6], requirement)
     end
   end
@@ -43,8 +43,8 @@ local function admit(requirement)
 end
 
 -- Where ids are gathered to be pushed at once.
-local function ids_for(priority, requirement)
-  local list = queue_for(KEYS[tonumber(priority)], requirement, KEYS[6], time)
+local function ids_for(priority, lane)
+  local list = queue_for(KEYS[tonumber(priority)], lane, KEYS[6], time)
   if not pushes[list] then
     pushes[list] = {}
     lists[#lists + 1] = list
@@ -55,9 +55,12 @@ end
 local at = 3
 while at <= #ARGV do
   local function_id, priority, max, timeout = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local delay, extras, requirement, count = tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
+  local delay, extras, lane, count = tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
   at = at + 8
   local push
+  local tenant, requirement = nil, lane
+  if lane ~= '' then tenant, requirement = tenant_of(lane), string.match(lane, '[^/]*$') end
+  local own, others = indexes_of(tenant)
   local state, since, since_text = 'queued', 'submitted', now_text
   if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
   -- What is usual takes no room.
@@ -65,7 +68,7 @@ while at <= #ARGV do
   if priority ~= '2' then unusual[#unusual + 1] = 'priority'; unusual[#unusual + 1] = priority end
   if max ~= '3' then unusual[#unusual + 1] = 'max'; unusual[#unusual + 1] = max end
   if timeout ~= '0' then unusual[#unusual + 1] = 'timeout'; unusual[#unusual + 1] = timeout end
-  if requirement ~= '' then unusual[#unusual + 1] = 'needs'; unusual[#unusual + 1] = requirement end
+  if lane ~= '' then unusual[#unusual + 1] = 'needs'; unusual[#unusual + 1] = lane end
   if extras ~= '' then
     local fields = cjson.decode(extras)
     deps = fields.deps
@@ -88,7 +91,7 @@ while at <= #ARGV do
       redis.call('DEL', key)
       verdicts[#verdicts + 1] = -1
     else
-      push = push or ids_for(priority, requirement)
+      push = push or ids_for(priority, lane)
       redis.call('HSET', key, 'state', state, 'function', function_id, 'args', ARGV[i + 1], since, since_text, unpack(unusual))
       if ARGV[i + 1] == '' and redis.call('HEXISTS', key, 'large_args') == 1 then
         redis.call('HSET', key, 'large', '1')
@@ -103,7 +106,8 @@ while at <= #ARGV do
       else
         push[#push + 1] = id
       end
-      accepted[#accepted + 1] = id
+      own[#own + 1] = id
+      if others then others[#others + 1] = id end
       verdicts[#verdicts + 1] = 1
     end
   end
@@ -114,8 +118,6 @@ for i = 1, #lists do
   local ids = pushes[lists[i]]
   if #ids > 0 then redis.call('LPUSH', lists[i], unpack(ids)) end
 end
--- One entry for the whole batch, for lists: see taskIndex.ts.
-if #accepted > 0 then
-  redis.call('XADD', KEYS[5], 'MAXLEN', '~', 5000000, '*', 'ids', table.concat(accepted))
-end
+-- One entry for the whole batch of a tenant, for lists: see taskIndex.ts.
+write_indexes(KEYS[5], 5000000, '')
 return verdicts
