@@ -1,18 +1,17 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import type { Principal } from '../../api/principal.js';
+import { newApiKey, type Scope } from '../../bus/apiKeys.js';
 import { type Answer, type ApiFixture, PAYLOAD, startApi } from './support/apiFixture.js';
 
-const holder = (tenant: string, ...scopes: ('submit' | 'read' | 'operate' | 'admin')[]): Principal => {
-  return { tenant, keyId: tenant, scopes: new Set(scopes) };
+const USUAL: readonly Scope[] = ['submit', 'read', 'operate'];
+const HOLDERS: Record<string, { tenant: string; scopes: readonly Scope[] }> = {
+  acme: { tenant: 'acme', scopes: USUAL },
+  zoo: { tenant: 'zoo', scopes: USUAL },
+  house: { tenant: 'default', scopes: USUAL },
+  admin: { tenant: 'default', scopes: [...USUAL, 'admin'] },
 };
-const KEYS: Record<string, Principal> = {
-  acme: holder('acme', 'submit', 'read', 'operate'),
-  zoo: holder('zoo', 'submit', 'read', 'operate'),
-  house: holder('default', 'submit', 'read', 'operate'),
-  admin: holder('default', 'submit', 'read', 'operate', 'admin'),
-};
-const as = (key: string) => ({ authorization: `Bearer ${key}` });
+const keys: Record<string, string> = {};
+const as = (who: string) => ({ authorization: `Bearer ${keys[who]}` });
 
 /** What a tenant has, by the names of parameters. */
 interface Owned {
@@ -52,6 +51,7 @@ const ROUTES: Record<string, Question> = {
   'GET /workers': plain,
   'GET /dispatchers': plain,
   'GET /stats': plain,
+  'GET /metrics': plain,
   'POST /workers/:name/drain': nothing,
   'POST /dispatchers/:id/drain': nothing,
 };
@@ -61,7 +61,12 @@ describe('tenants', function () {
   let api: ApiFixture;
 
   before(async () => {
-    api = await startApi({ holderOf: (key) => KEYS[key] });
+    api = await startApi({ config: { apiKeysRequired: true } });
+    for (const [name, holder] of Object.entries(HOLDERS)) {
+      const { key, record } = newApiKey({ name, ...holder }, Date.now());
+      await api.apiKeys.add(record);
+      keys[name] = key;
+    }
   });
   after(() => api.stop());
 
@@ -200,6 +205,8 @@ describe('tenants', function () {
       expect(status).to.equal(200);
       for (const { task_id, failed } of theirs) expect(text).not.to.contain(task_id).and.not.to.contain(failed);
     }
+    const named = await api.get(`/tasks?ids=${theirs[0]!.task_id},${mine.task_id}`, as('zoo'));
+    expect(named.text).to.contain(mine.task_id).and.not.contain(theirs[0]!.task_id);
     let next: string | null = '';
     const seen: string[] = [];
     while (next !== null) {

@@ -2,6 +2,8 @@ import type { Redis } from 'ioredis';
 import type { ShardKeys } from '../../bus/redis/keys.js';
 import type { ShardData } from './memoryStoreData.js';
 
+const ID_LENGTH = 36;
+
 /** By field, those that are not 0. */
 export type Counts = Record<string, number>;
 
@@ -17,7 +19,8 @@ export function impliedCounts({ tasks, queues, failures }: ShardData): Counts {
   const counts: Counts = {};
   const add = (field: string): void => void (counts[field] = (counts[field] ?? 0) + 1);
   for (const { state } of tasks.values()) if (state === 'completed' || state === 'retrying') add(state);
-  for (const [, type] of failures) add(type);
+  // Those of `default`, and those of all others together: each task once.
+  for (const whose of ['', '/']) for (const entry of failures.get(whose) ?? []) add(entry.slice(ID_LENGTH));
   for (const [index, lists] of queues.entries()) {
     for (const taskId of [...lists.values()].flat()) {
       if (tasks.get(taskId)?.state !== 'queued') add(`dead:${index + 1}`);
