@@ -1,9 +1,12 @@
+import type { DispatcherRecord, WorkerRecord } from './actorRecords.js';
 import type { FunctionOrigin, OriginSummary } from './functionOrigin.js';
 import type { FunctionRuns } from './functionRuns.js';
 import type { Failure, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
 import type { Asker } from './tenants.js';
+
+export type { DispatcherRecord, WorkerRecord };
 
 /**
  * The source of truth, as actors see it: each method is one atomic step per shard, takes a batch and answers for each item
@@ -286,47 +289,4 @@ export interface TaskRecord extends TaskOutcome {
   runAgainAs?: string;
   outputTruncated: boolean;
   history: TransitionRecord[];
-}
-
-export interface WorkerRecord {
-  name: string;
-  state: string;
-  dispatcher: string;
-  mode: 'local' | 'push' | 'pull';
-  slots: number;
-  running: number;
-  queued: number;
-  pid: number;
-  pythonVersion: string;
-  /** `cpython`, `pypy`, ... */
-  pythonImplementation: string;
-  dillVersion: string;
-  labels: string[];
-  joinedAtMs: number;
-  heartbeatAtMs: number;
-  /** Functions whose bodies the worker has. */
-  functions: number;
-  /** Ids of some of them, those that it got last. */
-  warm: string[];
-}
-
-export interface DispatcherRecord {
-  id: string;
-  state: 'running' | 'draining';
-  mode: 'local' | 'push' | 'pull';
-  workers: number;
-  /** Of its workers, together. */
-  slots: number;
-  /** Tasks that its workers have, run and waiting. */
-  inFlight: number;
-  /** Results that wait for Redis. */
-  unsettled: number;
-  /** Ends it has recorded since it started. */
-  completed: number;
-  failed: number;
-  /** The same per second, over the last few seconds. */
-  completedPerSecond: number;
-  failedPerSecond: number;
-  startedAtMs: number;
-  heartbeatAtMs: number;
 }
