@@ -229,8 +229,19 @@ export class ClaimLoop {
       const { taskId, fence, functionId, attempt, requirement = '' } = order;
       const submittedAtMs = order.waitedMs === undefined ? undefined : now - order.waitedMs;
       if (order.waitedMs !== undefined && attempt === 1) counts.queueWait.observe(order.waitedMs / 1_000);
-      const task = { taskId, fence, functionId, attempt, requirement, bytes: orderBytes(order), submittedAtMs };
-      worker.add({ ...task, sequence, sentAtMs: now, renewedAtMs: now });
+      const bytes = orderBytes(order);
+      worker.add({
+        taskId,
+        fence,
+        functionId,
+        attempt,
+        requirement,
+        bytes,
+        submittedAtMs,
+        sequence,
+        sentAtMs: now,
+        renewedAtMs: now,
+      });
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     this.deps.followers.onGiven(worker, orders);

@@ -282,7 +282,7 @@ function toResult(value: unknown): TaskResult {
   const outcome = OUTCOMES[number(fields[2])];
   if (outcome === undefined) throw new ShapeError();
   const failure = fields[7] == null ? undefined : toFailure(fields[7]);
-  return {
+  const result: TaskResult = {
     taskId: text(fields[0]),
     fence: text(fields[1]),
     outcome,
@@ -290,10 +290,11 @@ function toResult(value: unknown): TaskResult {
     startedAtMs: number(fields[4]),
     runTimeUs: number(fields[5]),
     peakMemoryKib: number(fields[6]),
-    ...(failure && { failure }),
     output: fields[8] === undefined ? NO_BYTES : bytes(fields[8]),
     outputTruncated: fields[9] === true,
   };
+  if (failure) result.failure = failure;
+  return result;
 }
 
 export function toFailure(value: unknown): Failure {

@@ -94,12 +94,10 @@ function toSettled(value: unknown): SettledTask {
   const [taskId, stateIndex, payload, failure] = array(value);
   const state = TERMINAL[number(stateIndex)];
   if (state === undefined) throw new ShapeError();
-  return {
-    taskId: text(taskId),
-    state,
-    ...(payload != null && { payload: bytes(payload) }),
-    ...(failure != null && { failure: toFailure(failure) }),
-  };
+  const task: SettledTask = { taskId: text(taskId), state };
+  if (payload != null) task.payload = bytes(payload);
+  if (failure != null) task.failure = toFailure(failure);
+  return task;
 }
 
 function familyFields({ name, help, type, samples }: MetricFamily): unknown[] {

@@ -10,14 +10,15 @@ export function orderFields(o: TaskOrder): unknown[] {
 
 export function toOrder(value: unknown): TaskOrder {
   const fields = array(value);
-  return {
+  const order: TaskOrder = {
     taskId: text(fields[0]),
     fence: text(fields[1]),
     functionId: text(fields[2]),
     arguments: bytes(fields[3]),
     timeoutMs: number(fields[4]),
-    ...(fields[5] != null && { inputs: array(fields[5]).map(toInput) }),
   };
+  if (fields[5] != null) order.inputs = array(fields[5]).map(toInput);
+  return order;
 }
 
 function toInput(value: unknown): TaskInput {

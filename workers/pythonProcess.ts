@@ -270,10 +270,20 @@ export class PythonProcess implements Slot {
     const { taskId, fence } = sent.task.order;
     const { payload, startedAtMs, runTimeUs, peakMemoryKib, outputTruncated } = frame;
     const output = sent.task.output?.record() ?? NOTHING;
-    finished.push({
-      sent,
-      result: { taskId, fence, ...how, payload, startedAtMs, runTimeUs, peakMemoryKib, output, outputTruncated },
-    });
+    const { outcome, failure } = how;
+    const result: TaskResult = {
+      taskId,
+      fence,
+      outcome,
+      payload,
+      startedAtMs,
+      runTimeUs,
+      peakMemoryKib,
+      output,
+      outputTruncated,
+    };
+    if (failure) result.failure = failure;
+    finished.push({ sent, result });
   }
 }
 

@@ -111,7 +111,7 @@ export class ResultStream implements GroupListener {
 
   onEnded(index: number, task: SettledTask | undefined): void {
     if (this.stopReason !== undefined || this.delivered.has(index)) return;
-    const made = task?.payload && delivery(index, { ...task, payload: task.payload });
+    const made = task && carriesResult(task) ? delivery(index, task) : undefined;
     const bytes = (made?.pickle.length ?? 0) + RESULT_OVERHEAD_BYTES;
     if (made && this.pendingBytes + bytes <= MAX_PENDING_BYTES) {
       // Payloads are slices of the events they came in; what has to wait for its client must not keep a whole event for it.
@@ -247,6 +247,8 @@ export class ResultStream implements GroupListener {
     this.options.onClosed(this);
   }
 }
+
+const carriesResult = (task: SettledTask): task is SettledTask & TaskOutcome => task.payload !== undefined;
 
 function delivery(index: number, outcome: TaskOutcome): Delivery {
   const { taskId, state, failure } = outcome;

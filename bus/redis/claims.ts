@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type Lane, lanesFor, type Offer, rotated } from '../requirement.js';
-import type { Claim } from '../taskStore.js';
+import type { Claim, ClaimedTask } from '../taskStore.js';
 import { joinedIds } from './joinedIds.js';
 import type { ShardKeys } from './keys.js';
 import { readLargeArguments } from './largeValues.js';
@@ -120,22 +120,26 @@ export class Claims {
       const offer = (groups[i + 1] as number) - 1;
       const count = groups[i + 2] as number;
       credits[offer] = (credits[offer] as number) - count;
-      const whose = { ...(requirement !== '' && { requirement }), ...(offer > 0 && { offer }) };
       for (const end = next + FIELDS * count; next < end; next += FIELDS) {
-        const fields = claimed.slice(next, next + FIELDS) as ClaimedFields;
-        const [id, newFunctionId, bytes, attempt, timeout, waitedMs] = fields;
+        const newFunctionId = claimed[next + 1] as ClaimedFields[1];
+        const bytes = claimed[next + 2] as ClaimedFields[2];
+        const attempt = claimed[next + 3] as ClaimedFields[3];
+        const timeout = claimed[next + 4] as ClaimedFields[4];
+        const waitedMs = claimed[next + 5] as ClaimedFields[5];
         total += bytes.length;
         if (newFunctionId.length > 0) functionId = newFunctionId.toString('latin1');
-        into.claimed.push({
-          taskId: id.toString('latin1'),
+        const task: ClaimedTask = {
+          taskId: (claimed[next] as ClaimedFields[0]).toString('latin1'),
           functionId,
           arguments: bytes,
           attempt,
           fence: `${attempt}:${nonce}`,
           timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
-          ...(waitedMs >= 0 && { waitedMs }),
-          ...whose,
-        });
+        };
+        if (waitedMs >= 0) task.waitedMs = waitedMs;
+        if (requirement !== '') task.requirement = requirement;
+        if (offer > 0) task.offer = offer;
+        into.claimed.push(task);
       }
     }
     for (let i = 0; i < dependent.length; i += 2) {

@@ -155,6 +155,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       }
       const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
+      if (verdicts.length === 0) return batch.map(({ event }) => (event === 'task.raised' ? 'failed' : 'completed'));
       return verdicts.map((verdict) => parseVerdict(verdict.toString('latin1')));
     });
   }

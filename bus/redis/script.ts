@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { PACKAGE_ROOT } from '../packageRoot.js';
-
-type Argument = string | Buffer | number;
+import { type ScriptArgument, ScriptCall } from './scriptCall.js';
 
 /** Lua files of `scripts/`, joined, sent whole only when the server does not have them (after a restart or SCRIPT FLUSH). */
 export class Script<Reply> {
@@ -19,17 +18,22 @@ export class Script<Reply> {
   }
 
   /** As part of a transaction: sent whole, since it must not fail for being unknown. Resolves when Redis has queued it. */
-  queue(redis: Redis, keys: string[], args: Argument[]): Promise<unknown> {
-    return redis.callBuffer('EVAL', this.source, keys.length, ...keys, ...args);
+  queue(redis: Redis, keys: string[], args: ScriptArgument[]): Promise<unknown> {
+    return send(redis, new ScriptCall('EVAL', this.source, keys, args));
   }
 
   /** Texts in the reply are Buffers, integers numbers. */
-  async run(redis: Redis, keys: string[], args: Argument[]): Promise<Reply> {
+  async run(redis: Redis, keys: string[], args: ScriptArgument[]): Promise<Reply> {
     try {
-      return (await redis.callBuffer('EVALSHA', this.sha, keys.length, ...keys, ...args)) as Reply;
+      return (await send(redis, new ScriptCall('EVALSHA', this.sha, keys, args))) as Reply;
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return (await redis.callBuffer('EVAL', this.source, keys.length, ...keys, ...args)) as Reply;
+      return (await send(redis, new ScriptCall('EVAL', this.source, keys, args))) as Reply;
     }
   }
+}
+
+function send(redis: Redis, call: ScriptCall): Promise<unknown> {
+  void redis.sendCommand(call);
+  return call.promise;
 }

@@ -8,7 +8,8 @@
 --         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
 --         The event worker.lost is a dispatcher's own verdict, its payload the dispatcher's id: an interruption, unless another
 --         dispatcher has adopted the attempt.
--- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined.
+-- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined. Nothing at all
+-- when each value and exception was taken for an answer and nobody depends on them.
 --
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
 -- the limit of interrupted ones. The random number is for the jitter of the delay.
@@ -122,6 +123,7 @@ local function has(key, dispatcher)
   return claim and string.match(claim, ' (.*)') == dispatcher
 end
 
+local are_plain = true
 local at = 4
 while at <= #ARGV do
   local id, fence, worker, ran, payload, event = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
@@ -165,10 +167,12 @@ while at <= #ARGV do
   if task[3] and (verdict == 'completed' or verdict == 'failed') then
     verdict = verdict .. take_dependents(prefix, id, task[3])
   end
+  are_plain = are_plain and verdict == (event == 'task.raised' and 'failed' or 'completed')
   verdicts[#verdicts + 1] = verdict
 end
 
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
 index_failures(KEYS[6])
 keep_counts(prefix)
+if are_plain then return {} end
 return verdicts
