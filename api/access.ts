@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { PlatformError } from '../bus/errors.js';
+import type { Connections } from './connections.js';
 import { EVERYBODY, NOBODY, type Principal, type RouteScope } from './principal.js';
 
 /** Who holds a key. `undefined`: nobody. A promise only where it must be looked up. */
@@ -16,7 +17,11 @@ declare module 'fastify' {
  * Sets `request.principal`, and lets nobody through to a route whose scope they do not have. Every route declares its scope as
  * `config: { scope }`; one that does not keeps the API from starting. Without keys everybody may do everything.
  */
-export function guardRoutes(app: FastifyInstance, keys: { holderOf: KeyHolder } | undefined): void {
+export function guardRoutes(
+  app: FastifyInstance,
+  keys: { holderOf: KeyHolder } | undefined,
+  connections?: Pick<Connections, 'usedBy'>,
+): void {
   app.decorateRequest('principal');
   const routes: RouteOptions[] = [];
   app.decorate('guardedRoutes', routes);
@@ -50,6 +55,7 @@ export function guardRoutes(app: FastifyInstance, keys: { holderOf: KeyHolder } 
         return;
       }
       request.principal = holder;
+      if (holder.keyId !== undefined) connections?.usedBy(request.raw.socket, holder.keyId);
       if (holder.scopes.has(scope)) done();
       else done(new PlatformError('FORBIDDEN', `The API key does not have the scope \`${scope}\`, which this needs.`));
     };

@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
 import { guardRoutes } from './access.js';
+import { refuseOtherSites } from './browserGuard.js';
 import { dashboardRoutes } from './dashboard/routes.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
+import { Connections } from './connections.js';
 import { ConnectedWorkers } from './connectedWorkers.js';
 import { KnownFunctions } from './knownFunctions.js';
 import { KeyRing } from './keyRing.js';
@@ -27,10 +29,13 @@ import { operationRoutes } from './routes/operations.js';
 import { runAgainRoutes } from './routes/runAgain.js';
 import { taskRoutes } from './routes/tasks.js';
 import { MAX_WAIT_SECONDS } from './schemas.js';
+import { SECURITY_HEADERS } from './securityHeaders.js';
 import type { ApiDependencies, ApiServices } from './services.js';
 import { Submitter } from './submitter.js';
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 60_000;
+/** Headers are a few kilobytes: who takes longer is keeping a connection busy. */
+const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than load balancers keep connections, so that they, not we, close them: a close of ours could meet a request under way. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** A connection without a byte for so long is dead; a waiting client's is silent for as long as it waits. */
@@ -74,7 +79,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     http: {
-      headersTimeout: requestTimeout,
+      headersTimeout: Math.min(requestTimeout, HEADERS_TIMEOUT_MS),
       // Node looks for slow requests only as often as this, every 30 s by default.
       connectionsCheckingInterval: Math.min(requestTimeout, 1_000),
     },
@@ -83,16 +88,21 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
     clientErrorHandler: replyToBrokenRequest,
-    frameworkErrors: (error, request, reply) => void replyError(error, request, reply, errors),
+    frameworkErrors: (error, request, reply) =>
+      void replyError(error, request, reply.headers(SECURITY_HEADERS), errors),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   acceptBodies(app);
   replyErrors(app, errors);
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id);
+    reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
-  guardRoutes(app, config.apiKeysRequired ? new KeyRing({ store: dependencies.apiKeys }) : undefined);
+  refuseOtherSites(app, config.apiKeysRequired ? undefined : config.apiHostNames);
+  const connections = new Connections(app.server, config, log);
+  const keys = config.apiKeysRequired ? new KeyRing({ store: dependencies.apiKeys }) : undefined;
+  guardRoutes(app, keys, connections);
+  const stopSweeping = keys && connections.endWithKeys(() => keys.stillValid());
   if (counts) countRequests(app, counts);
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', (request, reply, done) => {
@@ -105,6 +115,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     settled.close();
     streams.close();
     groups.close();
+    stopSweeping?.();
     done();
   });
 

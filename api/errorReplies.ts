@@ -106,6 +106,6 @@ export function replyToBrokenRequest(error: NodeJS.ErrnoException, socket: Socke
         ? ['431 Request Header Fields Too Large', errorReply('VALIDATION_FAILED', 'The headers are too large.')]
         : ['400 Bad Request', errorReply('VALIDATION_FAILED', 'This is not an HTTP request.')];
   const text = JSON.stringify(body);
-  const head = `HTTP/1.1 ${statusLine}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(text)}`;
+  const head = `HTTP/1.1 ${statusLine}\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ${Buffer.byteLength(text)}`;
   socket.end(`${head}\r\nConnection: close\r\n\r\n${text}`);
 }

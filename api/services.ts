@@ -44,7 +44,10 @@ export interface ApiDependencies {
   /** What this one counts. */
   counts?: ProcessMetrics;
   log: Logger;
-  config: Pick<Config, 'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired'>;
+  config: Pick<
+    Config,
+    'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired' | 'apiHostNames' | 'maxConnections' | 'maxConnectionsPerAddress'
+  >;
   isReady: () => { redis: boolean; nats: boolean };
   /** True from the moment the process was told to stop: no new tasks are taken. */
   isDraining: () => boolean;

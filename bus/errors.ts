@@ -22,6 +22,16 @@ export const ERROR_CATALOGUE = {
       'Send a key as `Authorization: Bearer mpcs_...`; the Python client and `mpcsfaas` take it from MPCSFAAS_API_KEY. Who runs the platform makes one with `mpcsfaas key create`.',
   },
   FORBIDDEN: { status: 403, remedy: 'Use a key with that scope; `mpcsfaas key list` shows what each key may do.' },
+  FORBIDDEN_ORIGIN: { status: 403, remedy: 'Use a page of this server, or a client that is no browser.' },
+  FORBIDDEN_HOST: {
+    status: 403,
+    remedy: 'Use the address of the server, add the name to API_HOST_NAMES, or ask for keys (API_KEYS=required).',
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: 503,
+    remedy:
+      'Close connections or use fewer, and try again; MAX_CONNECTIONS and MAX_CONNECTIONS_PER_ADDRESS are the limits.',
+  },
   QUOTA_EXCEEDED: {
     status: 429,
     remedy: 'Wait as long as `retry-after` says and send the request again, or ask who runs the platform for more.',

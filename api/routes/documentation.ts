@@ -4,6 +4,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import type { FastifySchema } from 'fastify';
 import type { RouteScope } from '../principal.js';
 import { errorResponses } from '../schemas.js';
+import { DOCUMENTATION_POLICY } from '../securityHeaders.js';
 import type { Api, ApiServices } from '../services.js';
 
 const DESCRIPTION = `Runs Python functions. Register one, execute it with arguments, fetch the result.
@@ -37,6 +38,7 @@ export async function documentation(app: Api, version: string): Promise<void> {
   });
   await app.register(swaggerUi, {
     routePrefix: DOCS,
+    staticCSP: DOCUMENTATION_POLICY,
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
     theme: { title: 'MPCSFaaS API' },
   });

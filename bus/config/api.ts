@@ -13,6 +13,12 @@ export interface ApiConfig {
   readonly apiKeysRequired: boolean;
   /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
   readonly maxBodyBytes: number;
+  /** `API_HOST_NAMES`: names under which the API is reached, separated by commas, where no keys are asked for: see `api/browserGuard.ts`. */
+  readonly apiHostNames: readonly string[];
+  /** `MAX_CONNECTIONS`: open at once. Default 8192. */
+  readonly maxConnections: number;
+  /** `MAX_CONNECTIONS_PER_ADDRESS`: the same of one client address; a proxy is one. Default 2048. */
+  readonly maxConnectionsPerAddress: number;
   /** `REQUEST_TIMEOUT_MS`: how long an HTTP request may take to arrive whole, headers and body. Default 60000. */
   readonly requestTimeoutMs: number;
 }
@@ -23,6 +29,11 @@ export function parseApi(env: Environment): ApiConfig {
     apiPort: port(env, 'API_PORT', 8000),
     apiKeysRequired: oneOf(env, 'API_KEYS', ['off', 'required'], 'off') === 'required',
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
+    apiHostNames: text(env, 'API_HOST_NAMES', '')
+      .split(',')
+      .filter((name) => name !== ''),
+    maxConnections: integer(env, 'MAX_CONNECTIONS', 8_192, 1, 1_000_000),
+    maxConnectionsPerAddress: integer(env, 'MAX_CONNECTIONS_PER_ADDRESS', 2_048, 1, 1_000_000),
     requestTimeoutMs: integer(env, 'REQUEST_TIMEOUT_MS', 60_000, 100, DAY_MS),
   };
 }

@@ -111,7 +111,10 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     announceCancelled: (refs) => announced.cancelled.push(...refs),
     announceDrain: (kind, name) => announced.drains.push(`${kind} ${name}`),
     transition: (machine, id, from, event, to) => announced.transitions.push([machine, id, from, event, to]),
-    config: { maxBodyBytes: 1024 * 1024, maxAttempts: 3, apiKeysRequired: false, ...config },
+    config: {
+      ...{ maxBodyBytes: 1024 * 1024, maxAttempts: 3, apiKeysRequired: false, apiHostNames: [] },
+      ...{ maxConnections: 1_000, maxConnectionsPerAddress: 1_000, ...config },
+    },
     isReady: () => ({ redis: state.redis, nats: state.nats }),
     isDraining: () => state.draining,
     version: '1.2.3',
