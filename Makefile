@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup setup-pypy setup-browser setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
+.PHONY: help setup setup-pypy setup-sandbox setup-browser setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -14,7 +14,7 @@ help: ## List the targets and variables
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	echo
 	echo "Variables: MODE=push|pull|local  WORKERS=1  SLOTS=<cores>  API_PORT=8000  DATA_DIR=.platform  PYTHON=..."
-	echo "           PYTHONPATH=...  LOG_LEVEL=info  LOG_FORMAT=pretty|json  REDIS_URL=...  NATS_URL=..."
+	echo "           PYTHONPATH=...  SANDBOX=none|process|bubblewrap  LOG_LEVEL=info  LOG_FORMAT=pretty|json  REDIS_URL=...  NATS_URL=..."
 	echo "           for single actors also  DISPATCHER_PORT=5555  DISPATCHER_URL=tcp://127.0.0.1:5555"
 	echo "For example: make up MODE=pull WORKERS=2 API_PORT=8001"
 
@@ -23,6 +23,9 @@ setup: ## Install what is missing (npm packages, servers, a Python with dill) an
 
 setup-pypy: ## Install a second Python for workers as well: PyPy with dill, at .platform/pypy/python
 	scripts/setup.sh pypy
+
+setup-sandbox: ## Install bubblewrap as well (apt), for workers with SANDBOX=bubblewrap
+	scripts/setup.sh sandbox
 
 setup-browser: ## Install a Chromium as well (apt), for the specs of the dashboard and its screenshots
 	scripts/setup.sh browser

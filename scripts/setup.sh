@@ -4,7 +4,8 @@
 #   setup.sh         what the platform needs
 #   setup.sh pypy    a second Python as well, PyPy with dill, for workers started with --python .platform/pypy/python
 #   setup.sh browser a Chromium as well, which the specs of the dashboard drive
-#   setup.sh test    both as well, and promtool, but done without where they cannot be had: their specs are then skipped
+#   setup.sh sandbox bubblewrap as well, for workers started with --sandbox bubblewrap
+#   setup.sh test    all of these as well, and promtool, but done without where they cannot be had: their specs are then skipped
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p .platform
@@ -238,13 +239,30 @@ install_promtool_if_possible() {
   touch "$tried"
 }
 
+# What the sandbox bubblewrap is made with. Whether this machine's kernel lets it work, a worker finds out when it starts.
+install_bubblewrap() {
+  if have_program bwrap; then return; fi
+  if ! can_use_apt; then BUBBLEWRAP_MISSING='bwrap is not installed, and there is no apt to install it'; return 1; fi
+  say 'installing bubblewrap (apt), for workers with --sandbox bubblewrap'
+  apt_install bubblewrap || { BUBBLEWRAP_MISSING='apt could not install bubblewrap'; return 1; }
+}
+
+install_bubblewrap_if_possible() {
+  local tried=.platform/bubblewrap-cannot-be-had
+  if [ -e "$tried" ]; then return; fi
+  if install_bubblewrap; then return; fi
+  say "$BUBBLEWRAP_MISSING: specs of the sandbox bubblewrap are skipped; \`make setup-sandbox\` tries again"
+  touch "$tried"
+}
+
 check_node
 install_npm_packages
 install_servers
 choose_python
 case ${1:-} in
   pypy) install_pypy || fail "$PYPY_MISSING" ;;
+  sandbox) install_bubblewrap || fail "$BUBBLEWRAP_MISSING" ;;
   browser) install_chromium || fail "$CHROMIUM_MISSING" ;;
-  test) install_pypy_if_possible; install_chromium_if_possible; install_promtool_if_possible ;;
+  test) install_pypy_if_possible; install_bubblewrap_if_possible; install_chromium_if_possible; install_promtool_if_possible ;;
 esac
 node scripts/build.mjs

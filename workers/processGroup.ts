@@ -66,7 +66,7 @@ function descendants(pid: number): number[] {
 }
 
 /** Linux keeps the children of each thread apart. */
-function children(pid: number): number[] {
+export function children(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
       readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
@@ -88,6 +88,16 @@ export function startTime(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** Where /proc does not tell when a process was started, one with its number is taken for it. */
+export function isTheSame(pid: number, startedAt: string): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+  }
+  return startTime(pid) === startedAt;
 }
 
 /** The most memory that a live process has had at once, KiB; 0 where /proc does not tell. */

@@ -1,7 +1,7 @@
 import { delimiter, resolve } from 'node:path';
 import { type Environment, ConfigError, flag, integer, MEBIBYTE, oneOf, size, text } from './values.js';
 
-export const SANDBOXES = ['none', 'process'] as const;
+export const SANDBOXES = ['none', 'process', 'bubblewrap'] as const;
 /**
  * - `none`: functions may do what the worker's user may
  * - `process`: limits, a clean environment, a private temporary folder, another user when the worker is root's

@@ -69,7 +69,7 @@ class Runtime:
     ) -> None:
         self._channel = channel
         self._cpu_s = sandbox.cpu_s
-        self._folders = sandbox.clean
+        self._folders = runtime_sandbox.Folders(sandbox.clean) if sandbox.clean else None
         self._page = page
         self._max_result_bytes = settings.max_result_bytes
         self._functions: dict[int, Function] = {}
@@ -185,7 +185,8 @@ class Runtime:
             kind = protocol.FAILED
             payload = self._render(error, function, body)
             flags = self._clean(thoroughly=True)
-        if self._folders and not self._tidy():
+        folders = self._folders
+        if folders is not None and not folders.are_clean() and not folders.clean():
             flags |= protocol.FLAG_RECYCLE
         if output.dirty and output.finish():
             flags |= protocol.FLAG_OUTPUT_CUT
@@ -233,10 +234,6 @@ class Runtime:
         output.mend_streams()
         hygiene.forked = False
         return protocol.FLAG_RECYCLE if hygiene.threads_left() or hygiene.children_left() else 0
-
-    def _tidy(self) -> bool:
-        """Leave nothing of the task in its temporary folders; tell whether that was possible."""
-        return runtime_sandbox.is_clean(self._folders) or runtime_sandbox.clean(self._folders)
 
     def _enter(self, function: Function) -> None:
         """Make the function's `__main__` the process's, and load the function if this is its first call."""

@@ -18,8 +18,6 @@ from typing import Final
 
 _LAST_PROTOCOL_FD: Final = 5
 _PR_SET_DUMPABLE: Final = 4
-# tmpfs counts an empty directory's own two entries so.
-_EMPTY_BYTES: Final = 40
 
 
 @dataclass
@@ -94,19 +92,28 @@ def allow_cpu_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, hard))
 
 
-def is_clean(folders: list[str]) -> bool:
-    """Tell whether there is nothing in the folders, at the price of one call each. They are tmpfs, which tells its size."""
-    return all(os.stat(folder).st_size <= _EMPTY_BYTES for folder in folders)
+class Folders:
+    """Folders in memory that are emptied after each task, but for what is in them at the start."""
 
+    def __init__(self, paths: list[str]) -> None:
+        self._kept = {path: frozenset(os.listdir(path)) for path in paths}
+        # A tmpfs counts the entries of a directory in its size, and no function can change that.
+        self._sizes = [(path, os.stat(path).st_size) for path in paths]
 
-def clean(folders: list[str]) -> bool:
-    """Empty the folders; tell whether that succeeded."""
-    for folder in folders:
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            with contextlib.suppress(OSError):
-                if stat.S_ISDIR(os.lstat(path).st_mode):
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    os.unlink(path)
-    return is_clean(folders)
+    def are_clean(self) -> bool:
+        """Tell whether nothing was added, at the price of one call for each."""
+        return all(os.stat(path).st_size == size for path, size in self._sizes)
+
+    def clean(self) -> bool:
+        """Remove what was added; tell whether that succeeded."""
+        for folder, kept in self._kept.items():
+            for name in os.listdir(folder):
+                if name in kept:
+                    continue
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):
+                    if stat.S_ISDIR(os.lstat(path).st_mode):
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        os.unlink(path)
+        return self.are_clean()

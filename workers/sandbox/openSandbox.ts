@@ -1,5 +1,6 @@
 import type { PythonPoolOptions } from '../poolOptions.js';
 import { runtimeEnvironment, runtimeFolder } from '../pythonEnvironment.js';
+import { bubblewrapSandbox } from './bubblewrap.js';
 import { PrivateFolders } from './privateFolders.js';
 import { DEFAULT_SANDBOX, type ExitStatus, type Sandbox, type SandboxOptions, type Spawn } from './sandboxOptions.js';
 import { chooseUser, type Identity } from './sandboxUser.js';
@@ -36,7 +37,7 @@ export async function openSandbox(pool: PythonPoolOptions, warn: (message: strin
   const environment = runtimeEnvironment(pool);
   const parts = { python: pool.python, options, pool, environment, runtimeFolder: runtimeFolder(), warn };
   if (options.kind === 'none') return unconfined(parts);
-  return processSandbox(parts);
+  return options.kind === 'bubblewrap' ? bubblewrapSandbox(parts) : processSandbox(parts);
 }
 
 /** The command line of a runtime. @param parentPid as the runtime sees its parent */

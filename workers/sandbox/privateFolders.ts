@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTime } from '../processGroup.js';
+import { isTheSame, startTime } from '../processGroup.js';
 import { type Identity, isRoot } from './sandboxUser.js';
 
 const PREFIX = 'mpcsfaas-tmp-';
@@ -66,16 +66,6 @@ async function sweep(directory: string): Promise<void> {
     return status?.isDirectory() === true && status.uid === process.getuid?.();
   });
   for (const name of left) await removeBase(join(directory, name));
-}
-
-/** Where /proc does not tell when a process was started, one with its number is taken for it. */
-function isTheSame(pid: number, startedAt: string): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
-  }
-  return startTime(pid) === startedAt;
 }
 
 async function removeBase(base: string): Promise<void> {

@@ -57,7 +57,7 @@ export function chooseUser(name: string | undefined, reach: Reach): ChosenUser {
   return { warning: `functions run as root, since ${wanted} cannot: ${problem} To have it otherwise, ${advice}.` };
 }
 
-function identityOf(name: string): Identity | undefined {
+export function identityOf(name: string): Identity | undefined {
   try {
     const [uid, gid] = ['-u', '-g'].map((flag) =>
       Number(execFileSync('id', [flag, '--', name], { encoding: 'utf8', stdio: 'pipe' })),
