@@ -206,7 +206,7 @@ export class WorkerConnection implements Candidate {
   }
 
   record(dispatcher: string, mode: WorkerRecord['mode']): WorkerRecord {
-    const { slots, pid, pythonVersion, pythonImplementation, dillVersion, labels } = this.hello;
+    const { slots, pid, pythonVersion, pythonImplementation, dillVersion, labels, sandbox } = this.hello;
     return {
       name: this.name,
       state: this.state,
@@ -220,6 +220,7 @@ export class WorkerConnection implements Candidate {
       pythonImplementation,
       dillVersion,
       labels,
+      ...(sandbox !== undefined && { sandbox }),
       joinedAtMs: this.joinedAtMs,
       heartbeatAtMs: this.clock.wallMs() - Math.round(this.clock.now() - this.lastHeardAtMs),
       functions: this.functions.size,

@@ -24,6 +24,8 @@ export interface WorkerSupervisorOptions {
   heartbeatMs: number;
   /** Tasks that ask for labels come only to workers that have all of them. */
   labels?: readonly string[];
+  /** How far functions are kept from this machine, for people. */
+  sandbox?: string;
   /** Where dispatchers are; more are learnt from the one that is connected. */
   urls: readonly string[];
 }
@@ -178,12 +180,13 @@ export class WorkerSupervisor {
   private hello(): Omit<WorkerHello, 'lastRun' | 'connection'> {
     const holding = [...this.orders].map(([taskId, fence]) => ({ taskId, fence }));
     for (const { result } of this.held.values()) holding.push({ taskId: result.taskId, fence: result.fence });
-    const { name, instance, pid, labels = [] } = this.options;
+    const { name, instance, pid, labels = [], sandbox } = this.options;
     return {
       name,
       instance,
       pid,
       labels: [...labels],
+      ...(sandbox !== undefined && { sandbox }),
       slots: this.deps.pool.slots,
       ...this.info,
       holding,

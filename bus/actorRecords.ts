@@ -13,6 +13,8 @@ export interface WorkerRecord {
   pythonImplementation: string;
   dillVersion: string;
   labels: string[];
+  /** How far it keeps functions from its machine, where it says so. */
+  sandbox?: string;
   joinedAtMs: number;
   heartbeatAtMs: number;
   /** Functions whose bodies the worker has. */

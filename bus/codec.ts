@@ -55,7 +55,8 @@ export const workerCodec = codec<WorkerMessage>(
         const { name, instance, slots, pid, pythonVersion, dillVersion, holding, lastRun, functions, connection } =
           message;
         const software = [pythonVersion, dillVersion];
-        const abilities = [message.pythonImplementation, message.labels];
+        const abilities: unknown[] = [message.pythonImplementation, message.labels];
+        if (message.sandbox !== undefined) abilities.push(message.sandbox);
         return [
           'hello',
           name,
@@ -102,6 +103,7 @@ export const workerCodec = codec<WorkerMessage>(
           connection: number(fields[10]),
           pythonImplementation: text(fields[11]),
           labels: array(fields[12]).map(text),
+          ...(fields[13] != null && { sandbox: text(fields[13]) }),
         };
       case 'heartbeat':
         return {

@@ -110,6 +110,8 @@ export interface WorkerHello {
   dillVersion: string;
   /** What it was started with; a task that asks for labels goes to workers that have all of them. */
   labels: string[];
+  /** How far it keeps functions from its machine, `SandboxKind`; absent where it does not say. */
+  sandbox?: string;
   holding: TaskRef[];
   /** Orders up to this `run.sequence` have arrived on this connection, or never will; later ones may be on their way. 0 on a new one. */
   lastRun: number;

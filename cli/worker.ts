@@ -89,6 +89,7 @@ export function createSupervisor(
       pid: process.pid,
       heartbeatMs: config.heartbeatMs,
       labels: config.workerLabels,
+      sandbox: config.sandbox,
       urls,
     },
     {

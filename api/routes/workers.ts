@@ -21,6 +21,9 @@ const Worker = Type.Object({
     { description: 'Some of those, which it got last first' },
   ),
   labels: Type.Array(Type.String(), { description: 'Tasks that ask for some of them come here' }),
+  sandbox: Nullable(
+    Type.String({ description: 'How far functions are kept from its machine: none, process or bubblewrap' }),
+  ),
   pid: Type.Integer(),
   python_version: Type.String(),
   python_implementation: Type.String({ description: 'cpython, pypy, ...', examples: ['cpython'] }),
@@ -51,8 +54,18 @@ export function workerRoutes(app: Api, { store }: ApiServices): void {
       workers.sort((a, b) => a.name.localeCompare(b.name));
       return {
         workers: workers.map(
-          ({ warm, pythonVersion, pythonImplementation, dillVersion, joinedAtMs, heartbeatAtMs, ...worker }) => ({
+          ({
+            warm,
+            sandbox = null,
+            pythonVersion,
+            pythonImplementation,
+            dillVersion,
+            joinedAtMs,
+            heartbeatAtMs,
+            ...worker
+          }) => ({
             ...worker,
+            sandbox,
             warm_functions: warm.toReversed().map((id) => ({ function_id: id, name: nameOf.get(id) ?? null })),
             python_version: pythonVersion,
             python_implementation: pythonImplementation,

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { constants, homedir, totalmem } from 'node:os';
 import { promisify } from 'node:util';
+import type { PythonPoolOptions } from '../poolOptions.js';
 import { ControlGroups } from './controlGroups.js';
 import { fileSystem } from './fileSystem.js';
 import type { SandboxParts } from './openSandbox.js';
@@ -50,7 +51,7 @@ export async function bubblewrapSandbox(parts: SandboxParts): Promise<Sandbox> {
   const groups = ControlGroups.open();
   if (groups.missing.length > 0) parts.warn(withoutGroups(groups.missing));
   const limits = {
-    memoryBytes: pool.maxMemoryBytes || Math.max(LEAST_MEMORY_BYTES, Math.floor(totalmem() / pool.slots)),
+    memoryBytes: memoryOf(pool),
     processes: options.maxProcesses === 0 ? 0 : options.maxProcesses + WRAPPERS,
   };
   return {
@@ -79,6 +80,11 @@ export async function bubblewrapSandbox(parts: SandboxParts): Promise<Sandbox> {
       return Promise.resolve();
     },
   };
+}
+
+/** All slots together shall not take more than the machine has. */
+function memoryOf({ maxMemoryBytes = 0, slots }: PythonPoolOptions): number {
+  return maxMemoryBytes === 0 ? Math.max(LEAST_MEMORY_BYTES, Math.floor(totalmem() / slots)) : maxMemoryBytes;
 }
 
 function namespaces(network: boolean, user: Identity | undefined): string[] {
@@ -127,7 +133,7 @@ async function probe([bwrap = '', ...args]: string[], env: NodeJS.ProcessEnv, { 
         ? 'The kernel, or the container this runs in, refuses it'
         : `${command} does not run in it`;
     throw new Error(
-      `SANDBOX=bubblewrap cannot be had here. ${why}: ${said || String(error)}. Allow namespaces, or start the worker with --sandbox process.`,
+      `SANDBOX=bubblewrap cannot be had here. ${why}: ${said === '' || said === undefined ? String(error) : said}. Allow namespaces, or start the worker with --sandbox process.`,
       { cause: error },
     );
   }

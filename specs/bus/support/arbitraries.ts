@@ -75,20 +75,25 @@ function union<Message extends { type: string }>(shapes: Shapes<Message>): Arbit
 const nothing = fc.constant({});
 
 export const workerMessage = union<WorkerMessage>({
-  hello: fc.record({
-    name: text,
-    instance: text,
-    slots: fc.integer({ min: 1, max: 100_000 }),
-    pid: count,
-    pythonVersion: text,
-    pythonImplementation: text,
-    dillVersion: text,
-    labels: list(text),
-    holding: list(ref),
-    lastRun: count,
-    functions: list(text),
-    connection: count,
-  }),
+  hello: fc
+    .tuple(
+      fc.record({
+        name: text,
+        instance: text,
+        slots: fc.integer({ min: 1, max: 100_000 }),
+        pid: count,
+        pythonVersion: text,
+        pythonImplementation: text,
+        dillVersion: text,
+        labels: list(text),
+        holding: list(ref),
+        lastRun: count,
+        functions: list(text),
+        connection: count,
+      }),
+      fc.option(text, { nil: undefined }),
+    )
+    .map(([hello, sandbox]) => ({ ...hello, ...(sandbox !== undefined && { sandbox }) })),
   heartbeat: fc.record(
     {
       ...{ lastRun: count, running: count, queued: count },
