@@ -22,7 +22,7 @@ _PR_SET_DUMPABLE: Final = 4
 
 @dataclass
 class Sandbox:
-    """`RuntimeSandbox` in workers/sandbox/openSandbox.ts; 0 is no limit."""
+    """`RuntimeSandbox` in workers/sandbox/runtimeLaunch.ts; 0 is no limit."""
 
     close: bool = False
     user: tuple[int, int] | None = None

@@ -2,34 +2,9 @@ import type { PythonPoolOptions } from '../poolOptions.js';
 import { runtimeEnvironment, runtimeFolder } from '../pythonEnvironment.js';
 import { bubblewrapSandbox } from './bubblewrap.js';
 import { PrivateFolders } from './privateFolders.js';
-import { DEFAULT_SANDBOX, type ExitStatus, type Sandbox, type SandboxOptions, type Spawn } from './sandboxOptions.js';
+import { DEFAULT_SANDBOX, type ExitStatus, type Sandbox, type Spawn } from './sandboxOptions.js';
 import { chooseUser, type Identity } from './sandboxUser.js';
-import { processesOf } from './userProcesses.js';
-
-/** What every sandbox is made from. */
-export interface SandboxParts {
-  python: string;
-  options: SandboxOptions;
-  pool: PythonPoolOptions;
-  environment: NodeJS.ProcessEnv;
-  runtimeFolder: string;
-  /** Functions are kept from less than they could be elsewhere. */
-  warn: (message: string) => void;
-}
-
-/** What the runtime is told of its sandbox (`runtime_sandbox.py`). */
-export interface RuntimeSandbox {
-  /** Descriptors beside the protocol's are closed. */
-  close: boolean;
-  /** uid and gid to become. */
-  user?: [uid: number, gid: number];
-  open_files: number;
-  file_bytes: number;
-  processes: number;
-  cpu_s: number;
-  /** Directories to be emptied after each task. */
-  clean: string[];
-}
+import { runtimeArguments, runtimeSandbox, type SandboxParts } from './runtimeLaunch.js';
 
 /** @throws Error with a sentence that says what to do, where the sandbox cannot be had: nothing runs with less than was asked for */
 export async function openSandbox(pool: PythonPoolOptions, warn: (message: string) => void): Promise<Sandbox> {
@@ -40,15 +15,7 @@ export async function openSandbox(pool: PythonPoolOptions, warn: (message: strin
   return options.kind === 'bubblewrap' ? bubblewrapSandbox(parts) : processSandbox(parts);
 }
 
-/** The command line of a runtime. @param parentPid as the runtime sees its parent */
-export const runtimeArguments = (token: number, parentPid: number): string[] => [
-  '-m',
-  'mpcsfaas.runtime',
-  String(token),
-  String(parentPid),
-];
-
-export const itself = (status: ExitStatus): ExitStatus => status;
+const itself = (status: ExitStatus): ExitStatus => status;
 
 function unconfined({ python, environment }: SandboxParts): Sandbox {
   return {
@@ -100,18 +67,5 @@ function processSandbox(parts: SandboxParts): Sandbox {
       };
     },
     close: () => folders.close(),
-  };
-}
-
-/** @param uid whom functions run as; absent: as the worker @param slots processes of this pool, which share the user */
-export function runtimeSandbox(options: SandboxOptions, uid: number | undefined, slots: number): RuntimeSandbox {
-  const others = options.maxProcesses === 0 ? undefined : processesOf(uid ?? process.getuid?.() ?? -1);
-  return {
-    close: true,
-    open_files: options.maxOpenFiles,
-    file_bytes: options.maxFileBytes,
-    processes: others === undefined ? 0 : others + options.maxProcesses * slots,
-    cpu_s: options.maxCpuSeconds,
-    clean: [],
   };
 }
