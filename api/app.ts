@@ -133,7 +133,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   healthRoutes(app, services);
   metricRoutes(app, services);
   documentationRoutes(app, services);
-  dashboardRoutes(app);
+  dashboardRoutes(app, services);
   await app.ready();
   return app;
 }

@@ -13,6 +13,7 @@ import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { ConnectedWorkers } from './connectedWorkers.js';
+import type { SamplerOptions } from './dashboard/sampler.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
 import type { ResultStreams } from './groups/resultStreams.js';
 import type { KnownFunctions } from './knownFunctions.js';
@@ -57,6 +58,8 @@ export interface ApiDependencies {
   /** Silence on a stream after which a sign of life is sent. Default 10,000. */
   streamHeartbeatMs?: number;
   groupsOptions?: Partial<GroupsOptions>;
+  /** How often the dashboard's numbers are looked at. */
+  dashboard?: Pick<SamplerOptions, 'everyMs' | 'unwatchedEveryMs'>;
 }
 
 /** What the routes work with. */

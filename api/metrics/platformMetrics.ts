@@ -29,6 +29,8 @@ export interface PlatformMetricsOptions {
 interface Process {
   kind: ComponentKind;
   id: string;
+  /** Of its component machine, as its last heartbeat said; '' before the first. */
+  state: string;
   heardAtMs: number;
 }
 
@@ -49,7 +51,7 @@ export class PlatformMetrics {
 
   /** Sealed events only: what is here is what everybody gets to read. */
   onControl(message: ControlMessage): void {
-    if (message.type === 'component.heartbeat') this.heard(message.kind, message.id);
+    if (message.type === 'component.heartbeat') this.heard(message.kind, message.id, message.state);
     else if (message.type === 'component.stopped') this.known.delete(nameOf(message));
     else if (message.type === 'metrics.report' && message.scrape === this.current?.scrape) {
       this.heard(message.kind, message.id);
@@ -78,10 +80,17 @@ export class PlatformMetrics {
     return this.rates.flows();
   }
 
-  private heard(kind: ComponentKind, id: string): void {
+  /** The other processes that have been heard of during the last `withinMs`. */
+  processes(withinMs: number): { kind: ComponentKind; id: string; state: string }[] {
+    const since = performance.now() - withinMs;
+    return [...this.known.values()].filter(({ heardAtMs }) => heardAtMs > since);
+  }
+
+  private heard(kind: ComponentKind, id: string, saidState?: string): void {
     const name = nameOf({ kind, id });
-    if (this.known.size >= MAX_KNOWN && !this.known.has(name)) return;
-    this.known.set(name, { kind, id, heardAtMs: performance.now() });
+    const known = this.known.get(name);
+    if (this.known.size >= MAX_KNOWN && !known) return;
+    this.known.set(name, { kind, id, state: saidState ?? known?.state ?? '', heardAtMs: performance.now() });
   }
 
   private async gatherNow(): Promise<MetricFamily[]> {

@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { forgetKey, useKeyState } from './apiKey.js';
 import { KeyDialog } from './parts/keyDialog.js';
+import { LiveSign } from './parts/liveSign.js';
 import { type Route, useRoute, type View } from './router.js';
 import { Functions } from './views/functions.js';
 import { Overview } from './views/overview.js';
@@ -59,6 +60,7 @@ function Header({ view }: { view: View }): JSX.Element {
         ))}
       </nav>
       <div class="top-end">
+        <LiveSign />
         {key !== undefined && (
           <button type="button" class="quiet" onClick={forgetKey}>
             Forget key

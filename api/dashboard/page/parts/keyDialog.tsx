@@ -32,7 +32,9 @@ export function KeyDialog(): JSX.Element {
             onInput={(event) => setKey(event.currentTarget.value)}
           />
         </label>
-        <p class="hint">It stays in this browser until you say “Forget key”. It needs the scope “operate”.</p>
+        <p class="hint">
+          It stays in this browser until you say “Forget key”. It needs the scopes “read” and “operate”.
+        </p>
         <div class="actions">
           <button type="submit" class="primary">
             Use this key
