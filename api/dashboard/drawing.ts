@@ -28,7 +28,7 @@ type Direction = 'wide' | 'tall';
 const CHARACTER_WIDTH = 6.3;
 const LINE_HEIGHT = 16;
 const STATE_SIZE: Record<Direction, { width: number; height: number }> = {
-  wide: { width: 106, height: 50 },
+  wide: { width: 96, height: 50 },
   tall: { width: 84, height: 46 },
 };
 const GAPS: Record<Direction, { rankdir: string; nodesep: number; edgesep: number; ranksep: number }> = {
@@ -85,7 +85,7 @@ function laidOut(machine: AnyStateMachine, lines: readonly LooseLine[], directio
   graph.setGraph({ ...GAPS[direction], marginx: 10, marginy: 10 });
   for (const state of Object.keys(machine.states)) graph.setNode(state, { ...STATE_SIZE[direction] });
   for (const { from, to, arrows } of lines) {
-    graph.setEdge(from, to, { ...labelSize(wordsOf(arrows, to, direction)), labelpos: 'c' });
+    graph.setEdge(from, to, { ...labelSize(wordsOf(arrows, to, direction), direction), labelpos: 'c' });
   }
   layout(graph);
   const initial = machine.root.initial.target[0]?.key;
@@ -118,10 +118,14 @@ function wordsOf(arrows: readonly Arrow[], to: string, direction: Direction): st
   return direction === 'wide' ? words : words.filter((word) => word !== to);
 }
 
-function labelSize(words: readonly string[]): { width: number; height: number } {
+/** With room for the flow behind the longest word, where there is room at all. */
+function labelSize(words: readonly string[], direction: Direction): { width: number; height: number } {
   if (words.length === 0) return { width: 0, height: 0 };
   const longest = Math.max(...words.map((word) => word.length));
-  return { width: longest * CHARACTER_WIDTH + 10, height: words.length * LINE_HEIGHT + 4 };
+  return {
+    width: longest * CHARACTER_WIDTH + (direction === 'wide' ? 40 : 10),
+    height: words.length * LINE_HEIGHT + 4,
+  };
 }
 
 /** `task.claimed` is `claimed`, in the drawing of tasks. */

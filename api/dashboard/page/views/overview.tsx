@@ -213,6 +213,9 @@ function Charts({ history }: { history: readonly HistoryPoint[] }): JSX.Element 
   );
 }
 
+const NO_WORKERS = { joining: 0, ready: 0, busy: 0, suspect: 0, draining: 0, gone: 0, lost: 0 };
+/** Nobody knows how many have stopped. */
+const NO_COMPONENTS = { starting: 0, running: 0, degraded: 0, draining: 0 };
 const isGone = (state: string): boolean => state === 'gone' || state === 'lost';
 
 /** Two digits where there are few, none where there are many. */
@@ -221,7 +224,7 @@ const rate = (perSecond: number): string =>
 
 function countsOf(machine: string, { tasks, workers, components }: Frame): Record<string, number> {
   if (machine === 'task') return tasks;
-  return machine === 'worker' ? workers : components;
+  return machine === 'worker' ? { ...NO_WORKERS, ...workers } : { ...NO_COMPONENTS, ...components };
 }
 
 function tasksOf(state: string): string | undefined {
