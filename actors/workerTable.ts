@@ -113,6 +113,8 @@ export class WorkerTable {
   async join(hello: WorkerHello, address: Address): Promise<void> {
     const known = this.byInstance.get(hello.instance);
     if (known && hello.connection < known.connection) return;
+    // On a secured wire a name is proven, an instance is not: nobody comes in another one's place.
+    if (known && known.hello.name !== hello.name) return;
     // Over the same connection it cannot have been with another dispatcher meanwhile: what is known of it stands.
     const sameConnection = known?.connection === hello.connection;
     const asked = hello.holding.filter(({ taskId, fence }) => {
@@ -173,6 +175,11 @@ export class WorkerTable {
     if (!worker || this.pulse.isOverdue) return;
     const silentMs = this.deps.clock.now() - worker.lastHeardAtMs;
     if (silentMs >= this.options.timings.suspectAfterMs) worker.send({ type: 'worker.lost' });
+  }
+
+  /** Whoever speaks from these addresses is not to be heard any more: what it had is run elsewhere, at once. */
+  expel(addresses: readonly Address[]): void {
+    for (const address of addresses) this.byCurrentAddress.get(address)?.send({ type: 'worker.lost' });
   }
 
   stop(): void {

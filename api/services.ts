@@ -52,6 +52,8 @@ export interface ApiDependencies {
   isReady: () => { redis: boolean; nats: boolean };
   /** True from the moment the process was told to stop: no new tasks are taken. */
   isDraining: () => boolean;
+  /** What an operator should know of how this API was started; shown with its health. */
+  warnings?: readonly string[];
   version: string;
   /** How long a request may take to arrive whole, headers and body. Default 60,000. */
   requestTimeoutMs?: number;

@@ -2,6 +2,7 @@ import { type ApiConfig, parseApi } from './config/api.js';
 import { type DispatchingConfig, parseDispatching } from './config/dispatching.js';
 import { type ProcessConfig, parseProcess } from './config/process.js';
 import { parseSandbox, type SandboxConfig } from './config/sandbox.js';
+import { parseSecurity, type SecurityConfig } from './config/security.js';
 import { type ServersConfig, parseServers } from './config/servers.js';
 import { type TasksConfig, parseTasks } from './config/tasks.js';
 import { type WorkersConfig, parseWorkers } from './config/workers.js';
@@ -14,7 +15,15 @@ export { ConfigError, type Environment } from './config/values.js';
 
 /** Everything that can be set from outside, parsed once at the start of a process; by concern in `config/`, each variable in its doc. */
 export interface Config
-  extends ApiConfig, ServersConfig, ProcessConfig, WorkersConfig, SandboxConfig, DispatchingConfig, TasksConfig {}
+  extends
+    ApiConfig,
+    ServersConfig,
+    ProcessConfig,
+    WorkersConfig,
+    SandboxConfig,
+    DispatchingConfig,
+    TasksConfig,
+    SecurityConfig {}
 
 /**
  * Reads a configuration from variables; an empty one counts as not set, so that `make VAR=` works.
@@ -29,5 +38,6 @@ export function parseConfig(env: Environment): Config {
     ...parseSandbox(env),
     ...parseDispatching(env),
     ...parseTasks(env),
+    ...parseSecurity(env),
   };
 }

@@ -1,4 +1,15 @@
-import { connect, Events, headers, type Msg, type NatsConnection, type PublishOptions } from 'nats';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  Events,
+  headers,
+  type Msg,
+  type NatsConnection,
+  nkeyAuthenticator,
+  type PublishOptions,
+  tokenAuthenticator,
+} from 'nats';
 import { type Address, type Bus, type BusStats, newBusStats } from './bus.js';
 import { decodeControl, encodeControl } from './controlCodec.js';
 import type { ControlMessage, ControlTopic } from './controlMessages.js';
@@ -6,7 +17,7 @@ import type { EventSeal } from './eventSeal.js';
 import type { DependencyEvents } from './redis/connection.js';
 
 /** All subjects of the platform begin so, and one NATS can serve others as well. */
-const SUBJECT_PREFIX = 'mpcsfaas.';
+export const SUBJECT_PREFIX = 'mpcsfaas.';
 const SEAL_HEADER = 'Seal';
 /**
  * Results, output and metrics go to clients as they are, workers go where they are told that a dispatcher is, and drain when they are
@@ -24,8 +35,20 @@ const SEALED: readonly ControlTopic[] = [
 const RECONNECT_DELAY_MS = 250;
 const CLOSE_TIMEOUT_MS = 1_000;
 
+/** How one shows NATS who one is, and whom one trusts. */
+export interface NatsAccess {
+  /** Seed of an nkey, asked for at each connection. */
+  readonly nkey?: () => string;
+  /** Content of a credentials file. */
+  readonly credentials?: string;
+  readonly token?: string;
+  /** PEM of the authority that signs for the server. */
+  readonly ca?: string;
+}
+
 export interface NatsBusOptions {
   url: string;
+  access?: NatsAccess;
   address: Address;
   topics: readonly ControlTopic[];
   events: DependencyEvents;
@@ -100,6 +123,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
           pingInterval: 5_000,
           maxPingOut: 2,
           timeout: 3_000,
+          ...accessOptions(this.options.access),
         });
         await this.adopt(connection).catch(async (error: unknown) => {
           // Else it would reconnect by itself, beside the one that is tried next.
@@ -191,6 +215,17 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (message.type !== 'tasks.settled') return undefined;
     return { type: message.type, tasks: message.tasks.map(({ taskId, state }) => ({ taskId, state })) };
   }
+}
+
+function accessOptions(access: NatsAccess = {}): { authenticator?: Authenticator[]; tls?: { ca: string } } {
+  const { nkey, credentials, token, ca } = access;
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const authenticator = [
+    ...(nkey ? [nkeyAuthenticator(() => bytes(nkey()))] : []),
+    ...(credentials === undefined ? [] : [credsAuthenticator(bytes(credentials))]),
+    ...(token === undefined ? [] : [tokenAuthenticator(token)]),
+  ];
+  return { ...(authenticator.length > 0 && { authenticator }), ...(ca !== undefined && { tls: { ca } }) };
 }
 
 async function withinCloseTimeout(step: Promise<void> | undefined): Promise<void> {

@@ -10,12 +10,14 @@ import { gauge, type MetricFamily } from '../bus/metricFamilies.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import { type Component, runComponent, type Serving } from './component.js';
+import { keepFirstKey } from './security/firstKey.js';
 import { StartError } from './startError.js';
 
 /** The API process. */
 export function runApi(config: Config): Promise<void> {
   return runComponent('api', config, async (component) => {
     const stores = await component.openApiStores();
+    const stopTaking = keepFirstKey(stores.apiKeys, config.firstApiKey, component.log);
     const control = await component.openControl([
       'tasks.settled',
       'task.output',
@@ -63,10 +65,18 @@ export function runApi(config: Config): Promise<void> {
       config,
       isReady: () => ({ redis: !component.isAway('redis'), nats: !component.isAway('nats') }),
       isDraining: () => component.isDraining(),
+      warnings: component.insecurity === undefined ? [] : [component.insecurity],
       version: version(),
       requestTimeoutMs: config.requestTimeoutMs,
     });
-    return listen(component, config, app);
+    const serving = await listen(component, config, app);
+    return {
+      ...serving,
+      drain: (graceMs) => {
+        stopTaking();
+        return serving.drain(graceMs);
+      },
+    };
   });
 }
 

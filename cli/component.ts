@@ -28,6 +28,8 @@ import { runMachine } from '../actors/lifecycles/runMachine.js';
 import type { WorkerTimings } from '../actors/lifecycles/workerMachine.js';
 import { tuneEngine } from './engine.js';
 import { answering, MetricSources } from './metricSources.js';
+import { natsAccess, redisAccess } from './security/access.js';
+import { insecurityWarning, keepWarning } from './security/posture.js';
 import { onStopSignals } from './stopSignals.js';
 
 /** How long a component waits for Redis and NATS at its start, before it serves without them. */
@@ -58,6 +60,8 @@ export interface Component {
   dependency(name: string): DependencyEvents;
   isAway(name: string): boolean;
   isDraining(): boolean;
+  /** What is open to the network without protection, in words. */
+  readonly insecurity: string | undefined;
   /** As if the process had been told to stop. */
   requestStop(): void;
   readonly openStore: () => Promise<RedisTaskStore>;
@@ -108,6 +112,8 @@ export async function runComponent(
   });
   const onError = errorReporter(log);
   exitOnFault(log, flush);
+  const insecurity = kind === 'api' || kind === 'dispatcher' ? insecurityWarning(kind, config) : undefined;
+  const stopWarning = keepWarning(log, insecurity);
 
   let requestStop: () => void = () => undefined;
   const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
@@ -115,6 +121,7 @@ export async function runComponent(
     process.exit(1);
   });
 
+  const role = kind === 'worker' ? undefined : kind;
   const stores: TaskStore[] = [];
   const seal = new EventSeal();
   let control: NatsBus | undefined;
@@ -137,13 +144,14 @@ export async function runComponent(
       },
     }),
     isAway: (name) => machine.getSnapshot().context.away.includes(name),
+    insecurity,
     isDraining: () => machine.getSnapshot().value === 'draining',
     requestStop: () => {
       requestStop();
     },
     openStore: async () => (await component.openApiStores()).store,
     openApiStores: async () => {
-      const redis = connectRedis(config.redisUrl, component.dependency('redis'));
+      const redis = connectRedis(redisAccess(config, role), component.dependency('redis'));
       keepSealKey(redis, seal);
       const { shards, leaseMs, resultTtlSeconds } = config;
       const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds });
@@ -157,7 +165,9 @@ export async function runComponent(
     openControl: async (topics) => {
       const events = component.dependency('nats');
       const asked = [...topics, 'metrics.asked'] as const;
-      const bus = new NatsBus({ url: config.natsUrl, address: `${kind}-${id}`, topics: asked, events, seal, onError });
+      const access = natsAccess(config, role);
+      const address = `${kind}-${id}`;
+      const bus = new NatsBus({ url: config.natsUrl, access, address, topics: asked, events, seal, onError });
       control = bus;
       await waitFor(() => bus.connected);
       return answering(bus, metrics, onError);
@@ -165,6 +175,7 @@ export async function runComponent(
   };
 
   const close = async (): Promise<void> => {
+    stopWarning();
     control?.send('component.stopped', { type: 'component.stopped', kind, id });
     await control?.close();
     for (const store of stores) await store.close();

@@ -11,6 +11,7 @@ import type { DispatcherMessage, WorkerMessage } from '../bus/messages.js';
 import { newNonce } from '../bus/nonce.js';
 import { PullRouterBus } from '../bus/zeromq/pullBus.js';
 import { PushRouterBus } from '../bus/zeromq/pushBus.js';
+import { DispatcherWire } from './security/dispatcherWire.js';
 import { type Component, runComponent, type Serving, workerTimings } from './component.js';
 import { StartError } from './startError.js';
 import { createSupervisor } from './worker.js';
@@ -25,14 +26,19 @@ export function runDispatcher(config: Config): Promise<void> {
 }
 
 async function serveWorkers(component: Component, config: Config): Promise<Serving> {
-  const router = await bindRouter(component, config);
+  const wire = securedWire(component, config);
+  const router = await bindRouter(component, config, wire);
   const dispatcher = await startDispatcher(component, config, router);
+  await wire?.follow(router.listener, (addresses) => {
+    dispatcher.table.expel(addresses);
+  });
   const address = reachableAddress(router.endpoint);
   component.log.info({ address, mode: config.mode }, 'waiting for workers');
   return {
     address,
     drain: async (graceMs) => {
       await dispatcher.stop(graceMs);
+      await wire?.stop();
       await router.close();
     },
   };
@@ -98,9 +104,21 @@ async function startDispatcher(
 
 type RouterBus = PushRouterBus<WorkerMessage, DispatcherMessage> | PullRouterBus<WorkerMessage, DispatcherMessage>;
 
-async function bindRouter({ onError }: Component, config: Config): Promise<RouterBus> {
-  const endpoint = `tcp://${config.dispatcherHost}:${config.dispatcherPort || '*'}`;
-  const options = { incoming: workerCodec, outgoing: dispatcherCodec, onError };
+function securedWire({ log }: Component, config: Config): DispatcherWire | undefined {
+  const { dispatcherKeys, workerKeys, dispatcherHost } = config;
+  if (dispatcherKeys === undefined && workerKeys === undefined) return undefined;
+  if (dispatcherKeys === undefined || workerKeys === undefined) {
+    throw new StartError('DISPATCHER_KEYS and WORKER_KEYS are needed both; `mpcsfaas init` makes them.');
+  }
+  return new DispatcherWire({ dispatcherKeys, workerKeys }, dispatcherHost, log);
+}
+
+async function bindRouter({ onError }: Component, config: Config, wire?: DispatcherWire): Promise<RouterBus> {
+  const endpoint = `tcp://${config.dispatcherHost}:${(wire?.port ?? config.dispatcherPort) || '*'}`;
+  const options = {
+    ...{ incoming: workerCodec, outgoing: dispatcherCodec, onError },
+    ...(wire && { security: wire.security }),
+  };
   try {
     return await (config.mode === 'pull'
       ? PullRouterBus.bind(endpoint, options)

@@ -9,6 +9,7 @@ import { RedisApiKeys } from '../bus/redis/redisApiKeys.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { openScreen, type Screen, table } from './client/screen.js';
 import { ago } from './client/words.js';
+import { redisAccess } from './security/access.js';
 import { redisSocket } from './servers.js';
 
 const CONNECT_WAIT_MS = 5_000;
@@ -92,7 +93,10 @@ async function withKeys(
   work: (opened: Opened) => Promise<void>,
 ): Promise<void> {
   const url = redisUrl(config, env);
-  const redis = connectRedis(url, { lost: () => undefined, restored: () => undefined });
+  const redis = connectRedis(redisAccess({ ...config, redisUrl: url }, 'admin'), {
+    lost: () => undefined,
+    restored: () => undefined,
+  });
   try {
     const deadline = Date.now() + CONNECT_WAIT_MS;
     while (redis.status !== 'ready' && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));

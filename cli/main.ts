@@ -3,17 +3,30 @@
  * The executable `mpcsfaas`: one command per actor, `up` and `demo` for all of them, and in `client/` the commands for people who use a
  * platform. Options say the same as variables, and win. A command's module is loaded when it is called, so that a worker carries no web server.
  */
+import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { type Config, type Environment, parseConfig, SANDBOXES } from '../bus/config.js';
+import type { Role } from '../bus/config/security.js';
 import { addClientCommands } from './client/commands.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
 import { addKeyCommands } from './keyCommands.js';
-import { explain } from './startError.js';
+import { addSecurityCommands, type ConfigOptions } from './security/commands.js';
+import { CONFIG_VARIABLE } from './security/configFile.js';
+import { requireSafePosture } from './security/posture.js';
+import { forRole } from './security/roles.js';
+import { requireOwnName, tokenSource } from './security/workerToken.js';
+import { explain, StartError } from './startError.js';
 
 const EXIT_FAILED = 1;
 
-interface WorkerOptions {
+/** What every command that starts something of the platform takes. */
+interface StartOptions extends ConfigOptions {
+  host?: string;
+}
+
+interface WorkerOptions extends StartOptions {
+  tokenFile?: string;
   maxMemory?: string;
   sandbox?: string;
   sandboxUser?: string;
@@ -26,7 +39,7 @@ interface WorkerOptions {
   name?: string;
 }
 
-interface DispatcherOptions {
+interface DispatcherOptions extends StartOptions {
   mode?: string;
   port?: string;
   workers?: string;
@@ -38,38 +51,61 @@ const program = new Command('mpcsfaas')
   .helpCommand(false)
   .exitOverride();
 
-program
-  .command('up')
-  .description('start a whole platform on this machine, until Ctrl-C')
-  .action(async () => (await import('./up.js')).runUp(...configured()));
+/** A command that starts something of the platform, from a deployment's file if there is one. */
+function starting(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'what `mpcsfaas init` has made; also MPCSFAAS_CONFIG')
+    .option('--insecure', 'open to the network without keys and credentials all the same');
+}
+
+starting('up', 'start a whole platform on this machine, until Ctrl-C')
+  .option('--host <address>', 'where the API listens')
+  .action(async (options: StartOptions) => {
+    const [config, env] = configured({ API_HOST: options.host }, options);
+    requireSafePosture('up', config);
+    await (await import('./up.js')).runUp(config, env);
+  });
 
 program
   .command('demo')
   .description('start a platform on free ports, run real work through it, and stop it')
   .action(async () => (await import('./demo.js')).runDemo(...configured()));
 
-program
-  .command('api')
-  .description('start the HTTP API')
-  .action(async () => (await import('./api.js')).runApi(configured()[0]));
+starting('api', 'start the HTTP API')
+  .option('--host <address>', 'where it listens')
+  .action(async (options: StartOptions) => {
+    const [config] = configured({ API_HOST: options.host }, options, 'api');
+    requireSafePosture('api', config);
+    await (await import('./api.js')).runApi(config);
+  });
 
-program
-  .command('dispatcher')
-  .description('start a dispatcher')
+starting('dispatcher', 'start a dispatcher')
   .addOption(new Option('-m, --mode <mode>', 'who runs tasks').choices(['local', 'pull', 'push']))
   .option('-p, --port <port>', 'where workers connect')
   .option('-w, --workers <processes>', 'Python processes, in local mode')
-  .action(async ({ mode, port, workers }: DispatcherOptions) => {
-    const [config] = configured({ MODE: mode, DISPATCHER_PORT: port, SLOTS: workers });
+  .option('--host <address>', 'where it listens')
+  .action(async ({ mode, port, workers, host, ...options }: DispatcherOptions) => {
+    const overrides = { MODE: mode, DISPATCHER_PORT: port, SLOTS: workers, DISPATCHER_HOST: host };
+    const [config] = configured(overrides, options, 'dispatcher');
+    requireSafePosture('dispatcher', config);
     await (await import('./dispatcher.js')).runDispatcher(config);
   });
 
 for (const mode of ['push', 'pull'] as const) {
-  program
-    .command(`${mode}_worker`)
-    .description(`start a worker for a dispatcher in ${mode} mode`)
+  workerOptions(starting(`${mode}_worker`, `start a worker for a dispatcher in ${mode} mode`))
     .argument('<processes>', 'Python processes, so tasks at once')
     .argument('<url>', 'where the dispatcher is: tcp://host:port')
+    .action((processes: string, url: string, options: WorkerOptions) => startWorker({ mode, processes, url }, options));
+}
+
+workerOptions(starting('worker', 'start a worker with the token that `mpcsfaas worker-token` has made'))
+  .argument('[processes]', 'Python processes, so tasks at once; default: the number of cores')
+  .action((processes: string | undefined, options: WorkerOptions) => startWorker({ processes }, options));
+
+function workerOptions(command: Command): Command {
+  return command
     .addOption(
       new Option('--pythonpath <directory>', 'where functions may import from; repeatable')
         .argParser(collect)
@@ -81,7 +117,7 @@ for (const mode of ['push', 'pull'] as const) {
         .argParser(collect)
         .default([], 'none'),
     )
-    .option('--name <name>', 'what the worker is called')
+    .option('--name <name>', 'what the worker is called; with a token its name, or that with a dot and more')
     .option('--max-memory <size>', 'address space of each Python process, such as 512M or 2G')
     .addOption(new Option('--sandbox <kind>', 'how far functions are kept from this machine').choices(SANDBOXES))
     .option('--sandbox-user <user>', 'whom functions run as, for a worker that runs as root')
@@ -96,44 +132,77 @@ for (const mode of ['push', 'pull'] as const) {
         .argParser(collect)
         .default([], 'none'),
     )
-    .action(async (processes: string, url: string, options: WorkerOptions) => {
-      const { pythonpath, python, label, name, maxMemory } = options;
-      const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
-      const [config] = configured({
-        SLOTS: processes,
-        DISPATCHER_URL: url,
-        PYTHONPATH: searched.join(':'),
-        MAX_MEMORY: maxMemory,
-        ...sandboxVariables(options),
-        ...(python !== undefined && { PYTHON: python }),
-        ...(label.length > 0 && { WORKER_LABELS: label.join(',') }),
-      });
-      const worker = { mode, url: config.dispatcherUrl, ...(name === undefined ? {} : { name }) };
-      await (await import('./worker.js')).runWorker(config, worker);
-    });
+    .option('--token-file <file>', 'a file with the token; also WORKER_TOKEN');
 }
 
-program
-  .command('monitor')
-  .description('start a heartbeat monitor')
-  .action(async () => (await import('./monitor.js')).runMonitor(configured()[0]));
+interface Wanted {
+  mode?: 'push' | 'pull';
+  processes: string | undefined;
+  url?: string;
+}
 
-program
-  .command('redis')
-  .description('start a redis-server with the settings of the platform, on the port of REDIS_URL')
-  .action(async () => (await import('./server.js')).runRedis(...configured()));
+async function startWorker({ mode, processes, url }: Wanted, options: WorkerOptions): Promise<void> {
+  const { pythonpath, python, label, name, maxMemory, tokenFile, config: file, insecure } = options;
+  const searched = [...pythonpath, ...(environment()['PYTHONPATH'] ?? '').split(':')].filter((path) => path !== '');
+  const overrides = {
+    SLOTS: processes,
+    DISPATCHER_URL: url,
+    PYTHONPATH: searched.join(':'),
+    MAX_MEMORY: maxMemory,
+    ...sandboxVariables(options),
+    ...(tokenFile !== undefined && { WORKER_TOKEN_FILE: resolve(tokenFile), WORKER_TOKEN: '' }),
+    ...(python !== undefined && { PYTHON: python }),
+    ...(label.length > 0 && { WORKER_LABELS: label.join(',') }),
+  };
+  const [config] = configured(overrides, {
+    ...(file !== undefined && { config: file }),
+    ...(insecure !== undefined && { insecure }),
+  });
+  const currentToken = tokenSource(config);
+  const token = currentToken?.();
+  if (!token && url === undefined)
+    throw new StartError(
+      'There is no token: give one with --token-file or WORKER_TOKEN, or start the worker with push_worker or pull_worker.',
+    );
+  requireOwnName(name, token);
+  await (
+    await import('./worker.js')
+  ).runWorker(config, {
+    mode: mode ?? token?.mode ?? 'push',
+    url: url === undefined ? (token?.url ?? '') : config.dispatcherUrl,
+    ...(name !== undefined && { name }),
+    ...(currentToken && { token: currentToken }),
+  });
+}
 
-program
-  .command('nats')
-  .description('start a nats-server with the settings of the platform, on the port of NATS_URL')
-  .action(async () => (await import('./server.js')).runNats(...configured()));
+starting('monitor', 'start a heartbeat monitor').action(async (options: StartOptions) => {
+  await (await import('./monitor.js')).runMonitor(configured({}, options, 'monitor')[0]);
+});
 
-addKeyCommands(program, configured);
-addClientCommands(program, environment());
+starting('redis', 'start a redis-server with the settings of the platform, on the port of REDIS_URL').action(
+  async (options: StartOptions) => {
+    await (await import('./server.js')).runRedis(...configured({}, options));
+  },
+);
 
-function configured(overrides: Environment = {}): [Config, Environment] {
-  const env = environment(overrides);
-  return [parseConfig(env), env];
+starting('nats', 'start a nats-server with the settings of the platform, on the port of NATS_URL').action(
+  async (options: StartOptions) => {
+    await (await import('./server.js')).runNats(...configured({}, options));
+  },
+);
+
+addSecurityCommands(program, configured);
+addKeyCommands(program, () => configured({}, {}, 'admin'));
+
+/** The configuration, as the role sees it when the command is that of an actor; and the variables it was made of. */
+function configured(overrides: Environment = {}, options: StartOptions = {}, role?: Role): [Config, Environment] {
+  const { config: file, insecure } = options;
+  const env = environment({
+    ...overrides,
+    ...(file !== undefined && { [CONFIG_VARIABLE]: resolve(file) }),
+    ...(insecure === true && { INSECURE: '1' }),
+  });
+  return [parseConfig(role === undefined ? env : forRole(env, role)), env];
 }
 
 function sandboxVariables({ sandbox, sandboxUser, sandboxNetwork, sandboxRead, env }: WorkerOptions): Environment {
@@ -177,4 +246,9 @@ function fail(error: unknown): void {
 }
 
 stopWithParent();
-await program.parseAsync().catch(fail);
+try {
+  addClientCommands(program, environment());
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}

@@ -10,6 +10,10 @@ import { lockDirectory } from './directoryLock.js';
 import { freePort, portIsFree } from './freePort.js';
 import { keepPreviousLog } from './logTail.js';
 import { redisSocket, requireServers, type Server, type ServerOptions, startNats, startRedis } from './servers.js';
+import { readDispatcherKeys } from './security/keyFiles.js';
+import { handedOn, withoutSecrets } from './security/roles.js';
+import { serverSecurity } from './security/serverSecurity.js';
+import { tokenSource } from './security/workerToken.js';
 import { StartError } from './startError.js';
 
 /** Beyond what the slowest child gives itself: the last resort of a bounded stop. */
@@ -144,8 +148,11 @@ function stagesOf(
   const redisUrl = (ownServers.redis ? redisSocket(join(config.dataDir, 'redis')) : undefined) ?? addresses.redisUrl;
   const actor = (name: string, ...args: string[]): PlatformChildSpec =>
     actorSpec(options, { ...addresses, redisUrl }, name, args);
+  const token = tokenSource(config)?.();
+  // A key has one name: its workers are told apart by what follows it.
+  const named = (number: number): string[] => (token ? ['--name', `${token.name}.worker-${number}`] : []);
   const workers = Array.from({ length: config.mode === 'local' ? 0 : config.workers }, (_, index) =>
-    leaver(actor(`worker-${index + 1}`, `${config.mode}_worker`, slots, addresses.dispatcherUrl)),
+    leaver(actor(`worker-${index + 1}`, `${config.mode}_worker`, slots, addresses.dispatcherUrl, ...named(index + 1))),
   );
   return [
     [
@@ -184,6 +191,7 @@ function serverSpec(
         logFile,
         env: options.env,
         signal,
+        ...serverSecurity(options.config, '127.0.0.1'),
       }),
   };
 }
@@ -196,8 +204,9 @@ function actorSpec(
 ): PlatformChildSpec {
   const logFile = newLogFile(addresses, name);
   options.onLogFile?.(name, logFile);
+  const given = args[0]?.endsWith('_worker') === true ? withoutSecrets(options.env) : handedOn(options.env);
   const env: Environment = {
-    ...options.env,
+    ...given,
     API_PORT: new URL(addresses.apiUrl).port,
     REDIS_URL: addresses.redisUrl,
     NATS_URL: addresses.natsUrl,
@@ -220,6 +229,11 @@ function newLogFile(addresses: PlatformAddresses, name: string): string {
 
 /** A port of the user's choice must be free; otherwise one is found, once, so that a restarted dispatcher comes back on it. */
 async function chooseDispatcherPort(config: Config, env: Environment): Promise<number> {
+  if (config.dispatcherKeys !== undefined) {
+    const port = readDispatcherKeys(config.dispatcherKeys)[0]?.port ?? config.dispatcherPort;
+    await requireFree('DISPATCHER_PORT', port, config.dispatcherHost);
+    return port;
+  }
   if (isUnset(env['DISPATCHER_PORT']) || config.dispatcherPort === 0) return freePort();
   await requireFree('DISPATCHER_PORT', config.dispatcherPort, config.dispatcherHost);
   return config.dispatcherPort;

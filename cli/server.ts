@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { Config, Environment } from '../bus/config.js';
 import { lockDirectory } from './directoryLock.js';
 import { startNats, startRedis } from './servers.js';
+import { requireSafePosture } from './security/posture.js';
+import { serverSecurity } from './security/serverSecurity.js';
 import { StartError } from './startError.js';
 import { onStopSignals } from './stopSignals.js';
-
-const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]'];
 
 /** Runs redis-server alone, in the foreground, on the port of REDIS_URL. @throws StartError, PlatformError */
 export function runRedis(config: Config, env: Environment): Promise<void> {
@@ -25,11 +25,8 @@ async function runServer(
   env: Environment,
 ): Promise<void> {
   const { hostname, port } = new URL(url);
-  if (!LOOPBACK.includes(hostname) || port === '') {
-    throw new StartError(
-      `${variable}=${url} names a server elsewhere; one is started here only for 127.0.0.1 with a port.`,
-    );
-  }
+  if (port === '') throw new StartError(`${variable}=${url} names no port.`);
+  requireSafePosture(name, config);
   process.title = `mpcsfaas ${name} ${port}`;
   const directory = join(config.dataDir, name);
   const unlock = await lockDirectory(directory, `another ${name}-server`);
@@ -47,6 +44,8 @@ async function runServer(
       fsync: config.redisFsync,
       env,
       signal: giveUp.signal,
+      ...serverSecurity(config, hostname.replace(/^\[(.*)\]$/, '$1')),
+      onError: (error) => process.stderr.write(`mpcsfaas ${name}: ${String(error)}\n`),
     });
     giveUp.signal.addEventListener('abort', () => void server.stop());
     const how = await server.exited;

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,15 @@ import type { Environment, FsyncPolicy } from '../bus/config.js';
 import { PlatformError } from '../bus/errors.js';
 import { ChildProcess, findExecutable } from './childProcess.js';
 import { freePort, portIsFree } from './freePort.js';
+import { writeSecretFile } from './security/secretFile.js';
+import {
+  followFiles,
+  natsSecurityText,
+  redisSecurityArgs,
+  redisServes,
+  type ServerSecurity,
+  updateRedis,
+} from './security/securedServers.js';
 import { StartError } from './startError.js';
 
 /** How large one control message may be; heartbeats and announcements are small, a request for state need not be. */
@@ -28,6 +37,10 @@ export interface ServerOptions {
   readonly env: Environment;
   /** Of Redis: how often it syncs its append-only file to the disk. Default `everysec`. */
   readonly fsync?: FsyncPolicy;
+  /** Who may use it; without it everybody on this machine. */
+  readonly security?: ServerSecurity;
+  /** What went wrong while it followed a change of its users or its certificate. */
+  readonly onError?: (error: unknown) => void;
   /** Gives up starting. */
   readonly signal?: AbortSignal;
 }
@@ -73,8 +86,9 @@ const REDIS: Program = {
   variable: 'REDIS_URL',
   greeting: 'PING\r\n',
   answer: /^\+PONG/,
-  args: (port, { directory, fsync = 'everysec' }) => [
-    ...['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--daemonize', 'no'],
+  args: (port, { directory, security, fsync = 'everysec' }) => [
+    ...(security ? redisSecurityArgs(port, directory, security) : ['--bind', '127.0.0.1', '--port', String(port)]),
+    ...['--dir', directory, '--daemonize', 'no'],
     ...['--appendonly', 'yes', '--appendfsync', fsync, '--save', ''],
     // Task hashes stay compact with arguments of some hundred bytes. The name is Redis 6's; 7 and later know it as
     // hash-max-listpack-value and take both.
@@ -93,12 +107,15 @@ const NATS: Program = {
   variable: 'NATS_URL',
   greeting: '',
   answer: /^INFO /,
-  args: (port, { directory }) => {
-    const file = join(directory, 'nats.conf');
-    writeFileSync(file, `host: "127.0.0.1"\nport: ${port}\nmax_payload: ${NATS_MAX_PAYLOAD_BYTES}\n`);
-    return ['-c', file];
-  },
+  args: (port, options) => ['-c', writeNatsConfig(port, options)],
 };
+
+function writeNatsConfig(port: number, { directory, security }: ServerOptions): string {
+  const file = join(directory, 'nats.conf');
+  const place = security ? natsSecurityText(port, security) : `host: "127.0.0.1"\nport: ${port}\n`;
+  writeSecretFile(file, `${place}max_payload: ${NATS_MAX_PAYLOAD_BYTES}\n`);
+  return file;
+}
 
 /**
  * Starts a redis-server that keeps every write in an append-only file under `directory`, and waits until it answers.
@@ -143,8 +160,10 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
       killWithParent: true,
       ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
     });
-    if (await becomesReady(program, child, port, options.signal))
+    if (await becomesReady(program, child, port, options)) {
+      followSecurity(program, child, port, options);
       return serverOf(program, child, port, options.directory);
+    }
     if (options.signal?.aborted === true) throw new StartError(`${program.name} was told to stop before it served.`);
     if (options.port !== undefined || tries >= MAX_PORT_TRIES) {
       throw new StartError(
@@ -152,6 +171,21 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
       );
     }
   }
+}
+
+/** While it runs, it knows the users and shows the certificate that the deployment's files have at the moment. */
+function followSecurity(program: Program, child: ChildProcess, port: number, options: ServerOptions): void {
+  const { security, directory, onError = () => undefined } = options;
+  if (!security) return;
+  const tell = async (): Promise<void> => {
+    if (program === REDIS) {
+      await updateRedis(port, directory, redisSocket(directory), security);
+    } else {
+      writeNatsConfig(port, options);
+      child.kill('SIGHUP');
+    }
+  };
+  void child.exited.then(followFiles(security, tell, onError));
 }
 
 function serverOf(program: Program, child: ChildProcess, port: number, directory: string): Server {
@@ -177,11 +211,15 @@ async function becomesReady(
   program: Program,
   child: ChildProcess,
   port: number,
-  signal?: AbortSignal,
+  { signal, security, directory }: ServerOptions,
 ): Promise<boolean> {
+  const serves = async (): Promise<boolean> =>
+    security && program === REDIS
+      ? redisServes(port, redisSocket(directory), security)
+      : program.answer.test(await firstAnswer(port, program.greeting));
   const deadlineMs = performance.now() + READY_TIMEOUT_MS;
   while (child.isRunning() && signal?.aborted !== true && performance.now() < deadlineMs) {
-    if (program.answer.test(await firstAnswer(port, program.greeting)) && child.isRunning()) return true;
+    if ((await serves()) && child.isRunning()) return true;
     await Promise.race([child.exited, sleep(READY_POLL_MS)]);
   }
   await child.stop(0);

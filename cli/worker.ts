@@ -9,30 +9,89 @@ import { PullRequestBus } from '../bus/zeromq/pullBus.js';
 import { PushDealerBus } from '../bus/zeromq/pushBus.js';
 import { PythonPool } from '../workers/pythonPool.js';
 import type { SandboxOptions } from '../workers/sandbox/sandboxOptions.js';
+import type { WorkerSecurity } from '../bus/zeromq/security/routerSecurity.js';
+import { BoundedNotices } from './security/boundedNotices.js';
+import { warnBeforeExpiry } from './security/expiry.js';
+import { isLoopback } from './security/posture.js';
+import type { WorkerToken } from './security/workerToken.js';
+import { StartError } from './startError.js';
 import { type Component, runComponent } from './component.js';
 import { processUsage } from './processUsage.js';
 
 export interface WorkerCommand {
   mode: 'push' | 'pull';
   url: string;
-  /** Default: the machine's name and the process id. */
+  /** Default: the name in the token; without one the machine's name and the process id. */
   name?: string;
+  /** Who this worker is, and whom it trusts, at the moment; without it the wire is plain. */
+  token?: () => WorkerToken;
 }
 
 /** The worker process: a supervisor and its Python processes. It speaks to a dispatcher and to nobody else. */
-export function runWorker(config: Config, { mode, url, name }: WorkerCommand): Promise<void> {
+export function runWorker(config: Config, { mode, url, name, token }: WorkerCommand): Promise<void> {
+  const first = token?.();
+  requireTrust(config, url, first);
   const serve = async (component: Component): ReturnType<Parameters<typeof runComponent>[2]> => {
+    const refusals = new BoundedNotices((why) => component.log.warn(`not let in by the dispatcher: ${why}`));
     const options = { incoming: dispatcherCodec, outgoing: workerCodec, onError: component.onError };
+    /** A token file that is being replaced, or is gone, leaves the worker with what it had. */
+    function tokenNow(before: WorkerToken): WorkerToken {
+      try {
+        return token?.() ?? before;
+      } catch (error) {
+        refusals.notice(String(error));
+        return before;
+      }
+    }
+    const stopWarning =
+      first &&
+      warnBeforeExpiry(component.log, () => [{ what: 'the token of this worker', at: tokenNow(first).expires }]);
     const supervisor = createSupervisor(component, config, {
       urls: [url],
-      connect: (to) =>
-        mode === 'pull' ? new PullRequestBus({ ...options, url: to }) : new PushDealerBus({ ...options, url: to }),
+      connect: (to) => {
+        const now = first && tokenNow(first);
+        // A new token may name a new port.
+        const place = to === url && now && now.url !== first.url ? now.url : to;
+        const wire = { ...options, url: place, ...(now && { security: securityOf(now, refusals) }) };
+        return mode === 'pull' ? new PullRequestBus(wire) : new PushDealerBus(wire);
+      },
       usage: processUsage(),
     });
     await supervisor.start();
-    return { drain: (graceMs) => supervisor.drain(graceMs) };
+    return {
+      drain: async (graceMs) => {
+        stopWarning?.();
+        await supervisor.drain(graceMs);
+        refusals.stop();
+      },
+    };
   };
-  return runComponent('worker', config, serve, name);
+  return runComponent('worker', config, serve, name ?? first?.name);
+}
+
+function securityOf(token: WorkerToken, refusals: BoundedNotices): WorkerSecurity {
+  return {
+    serverKey: token.serverKey,
+    keys: token,
+    onRefused: (why) => {
+      refusals.notice(`${why}. Its token may be revoked or expired, or be for another dispatcher.`);
+    },
+  };
+}
+
+/** A worker runs what it is sent: it must know by whom. @throws StartError */
+function requireTrust(config: Config, url: string, token: WorkerToken | undefined): void {
+  if (token !== undefined) {
+    if (Date.parse(token.expires) > Date.now()) return;
+    throw new StartError(
+      `The worker token of "${token.name}" expired at ${token.expires}: make a new one with \`mpcsfaas worker-token ${token.name}\`.`,
+    );
+  }
+  if (config.insecure || isLoopback(new URL(url.replace(/^tcp:/, 'http:')).hostname)) return;
+  throw new StartError(
+    `The dispatcher ${url} is on another machine, and without a token this worker would run whatever comes from there, unencrypted. ` +
+      'Make a token there with `mpcsfaas worker-token NAME` and give it as WORKER_TOKEN or with --token-file; or, in a network where you trust everybody, say `--insecure` (INSECURE=1).',
+  );
 }
 
 function sandboxOptions(config: Config): SandboxOptions {

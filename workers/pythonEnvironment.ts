@@ -6,9 +6,19 @@ import type { PythonPoolOptions } from './poolOptions.js';
 import { DEFAULT_SANDBOX } from './sandbox/sandboxOptions.js';
 
 /** Where the platform's own stores and servers are, and how Node was told to run. */
-const WITHHELD_PREFIXES = ['REDIS', 'NATS', 'NODE_'];
+const WITHHELD_PREFIXES = [
+  'REDIS',
+  'NATS',
+  'NODE_',
+  'TLS_',
+  'API_KEY',
+  'FIRST_API_KEY',
+  'DISPATCHER_',
+  'WORKER_',
+  'MPCSFAAS_CONFIG',
+];
 /** With it, `python -m` would not find the runtime in its starting folder. */
-const WITHHELD = ['PYTHONSAFEPATH', 'DISPATCHER_URL'];
+const WITHHELD = ['PYTHONSAFEPATH'];
 export const DEFAULT_MAX_OUTPUT_BYTES = 1 << 20;
 const DEFAULT_MAX_RESULT_BYTES = 64 << 20;
 

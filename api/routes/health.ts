@@ -2,7 +2,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import type { Api, ApiServices } from '../services.js';
 
 /** For load balancers and supervisors: whether to restart this process, whether to send it requests. */
-export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): void {
+export function healthRoutes(app: Api, { isReady, isDraining, warnings = [] }: ApiServices): void {
   app.get(
     '/health/live',
     {
@@ -27,6 +27,11 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
         nats: Reach('Without it all is slower, nothing is wrong'),
         draining: Type.Boolean({ description: 'The process is stopping' }),
         detail: Type.String({ description: 'The same in a sentence' }),
+        warnings: Type.Optional(
+          Type.Array(Type.String(), {
+            description: 'What an operator should know, such as that the platform is open to the network',
+          }),
+        ),
       },
       { description },
     );
@@ -49,9 +54,14 @@ export function healthRoutes(app: Api, { isReady, isDraining }: ApiServices): vo
       const away = [...(redis ? [] : ['Redis']), ...(nats ? [] : ['NATS'])];
       const detail = draining ? 'Stopping.' : away.length === 0 ? 'Ready.' : `Cannot reach ${away.join(' and ')}.`;
       if (!ready) reply.header('retry-after', '1');
-      return reply
-        .code(ready ? 200 : 503)
-        .send({ ready, redis: redis ? 'up' : 'away', nats: nats ? 'up' : 'away', draining, detail });
+      return reply.code(ready ? 200 : 503).send({
+        ready,
+        redis: redis ? 'up' : 'away',
+        nats: nats ? 'up' : 'away',
+        draining,
+        detail,
+        ...(warnings.length > 0 && { warnings: [...warnings] }),
+      });
     },
   );
 }

@@ -12,11 +12,22 @@ export interface DependencyEvents {
   restored(): void;
 }
 
+/** Where Redis is, and how one shows who one is there. */
+export interface RedisAccess {
+  readonly url: string;
+  readonly username?: string;
+  readonly password?: string;
+  /** PEM: whom to trust, and what to show. */
+  readonly tls?: { ca?: string; cert?: string; key?: string };
+}
+
 /**
  * A connection that fails fast: commands are refused while Redis is away (never queued, never repeated behind the caller's
  * back, since only the caller knows whether repeating is safe), and it reconnects by itself for ever.
  */
-export function connectRedis(url: string, events: DependencyEvents): Redis {
+export function connectRedis(access: string | (() => RedisAccess), events: DependencyEvents): Redis {
+  const accessNow = typeof access === 'string' ? (): RedisAccess => ({ url: access }) : access;
+  const { url } = accessNow();
   const place = url.startsWith('unix://') ? decodeURI(new URL(url).pathname) : url;
   const redis = new Redis(place, {
     lazyConnect: true,
@@ -25,8 +36,19 @@ export function connectRedis(url: string, events: DependencyEvents): Redis {
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    retryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_DELAY_MS),
+    retryStrategy: (times) => {
+      adopt();
+      return Math.min(50 * times, MAX_RECONNECT_DELAY_MS);
+    },
   });
+  /** Passwords and certificates may have been changed since the last connection. */
+  const adopt = (): void => {
+    const { username, password, tls } = accessNow();
+    if (username !== undefined) redis.options.username = username;
+    if (password !== undefined) redis.options.password = password;
+    if (tls !== undefined) redis.options.tls = tls;
+  };
+  adopt();
   let away = false;
   let reason = 'connection closed';
   redis.on('error', (error: Error) => {

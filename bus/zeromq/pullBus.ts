@@ -1,9 +1,11 @@
-import { Request, Router } from 'zeromq';
+import { Request, type Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import { batchLength, type BatchLimits } from '../batches.js';
 import { OneWriter } from '../oneWriter.js';
 import type { ConnectOptions, RouterOptions } from './pushBus.js';
-import { frameLimits, HIGH_WATER_MARK, LINGER_MS, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
+import { bindRouter, type RouterSocket } from './routerSocket.js';
+import { curveClient, watchHandshakes, workerAddress } from './security/routerSecurity.js';
+import { frameLimits, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
 
 /**
  * Pull mode: REQ on the worker's side, ROUTER on the dispatcher's. The worker has two REQ sockets under one address: one asks
@@ -50,16 +52,15 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private readonly writer: OneWriter<Reply<Outgoing>>;
   private readonly limits: BatchLimits<Outgoing>;
   private readonly sweeper: NodeJS.Timeout;
-  private readonly socket = new Router({
-    mandatory: true,
-    sendTimeout: 0,
-    sendHighWaterMark: HIGH_WATER_MARK,
-    maxMessageSize: MAX_FRAME_BYTES,
-    linger: LINGER_MS,
-  });
+  private readonly socket: Router;
 
-  private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
-    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+  private constructor(
+    private readonly options: RouterOptions<Incoming, Outgoing>,
+    /** Where it listens. */
+    readonly listener: RouterSocket,
+  ) {
+    this.socket = listener.socket;
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError, options.security?.gate);
     this.limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: 1, onError: options.onError });
     this.sweeper = setInterval(() => {
@@ -69,13 +70,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
   static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PullRouterBus<In, Out>> {
-    const bus = new PullRouterBus<In, Out>(options);
-    try {
-      await bus.socket.bind(endpoint);
-    } catch (error) {
-      clearInterval(bus.sweeper);
-      throw error;
-    }
+    const bus = new PullRouterBus<In, Out>(options, await bindRouter(endpoint, options.security));
     void bus.read();
     return bus;
   }
@@ -106,7 +101,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     this.receiver.close();
     await sendOff(this.writer, this.stats);
     for (const { waiting } of this.mailboxes.values()) this.stats.undeliverable += waiting.length;
-    this.socket.close();
+    this.listener.close();
   }
 
   private async read(): Promise<void> {
@@ -118,6 +113,10 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
         continue;
       }
       const from = address.toString('latin1');
+      if (this.options.security?.gate.admitsPeer(from) === false) {
+        this.stats.dropped++;
+        continue;
+      }
       const mailbox = this.mailboxOf(from);
       if (verb === FETCH) {
         mailbox.parked = identity;
@@ -183,7 +182,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
 /** A worker's end in pull mode. Its only peer is the dispatcher at `url`. */
 export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
-  readonly address = newAddress();
+  readonly address: Address;
   readonly stats: BusStats = newBusStats();
   private closed = false;
   private readonly receiver: Receiver<Incoming>;
@@ -195,6 +194,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   private telling = false;
 
   constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
+    this.address = options.security ? workerAddress(options.security) : newAddress();
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
     const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.tell(batch), { ...limits, onError: options.onError });
@@ -222,6 +222,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   }
 
   private connect(receiveTimeoutMs: number): Request {
+    const { security } = this.options;
     const socket = new Request({
       immediate: true,
       receiveTimeout: receiveTimeoutMs,
@@ -230,7 +231,9 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
       reconnectInterval: RECONNECT_MS,
       reconnectMaxInterval: 1_000,
       linger: 0,
+      ...(security && curveClient(security)),
     });
+    if (security?.onRefused) watchHandshakes(socket, security.onRefused);
     // With its connection a request is lost, so it is given up at once: the next dispatcher has to hear of one.
     socket.events.on('disconnect', () => {
       if (socket === this.fetcher || this.telling) socket.close();

@@ -1,7 +1,15 @@
-import { Dealer, Router } from 'zeromq';
+import { Dealer, type Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import type { Codec } from '../codec.js';
 import { OneWriter } from '../oneWriter.js';
+import { bindRouter, type RouterSocket } from './routerSocket.js';
+import {
+  curveClient,
+  type RouterSecurity,
+  watchHandshakes,
+  workerAddress,
+  type WorkerSecurity,
+} from './security/routerSecurity.js';
 import {
   byPeer,
   frameLimits,
@@ -13,10 +21,15 @@ import {
   sendOff,
 } from './wire.js';
 
-export interface RouterOptions<Incoming, Outgoing> {
+export interface WireOptions<Incoming, Outgoing> {
   incoming: Codec<Incoming>;
   outgoing: Codec<Outgoing>;
   onError: (error: unknown) => void;
+}
+
+export interface RouterOptions<Incoming, Outgoing> extends WireOptions<Incoming, Outgoing> {
+  /** Without it whoever connects is heard. */
+  security?: RouterSecurity<Incoming>;
 }
 
 /**
@@ -29,25 +42,22 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private closed = false;
   private readonly receiver: Receiver<Incoming>;
   private readonly writer: OneWriter<{ to: Address; message: Outgoing }>;
-  private readonly socket = new Router({
-    // Unroutable messages are reported, not swallowed; a peer whose queue is full is skipped at once, not waited for.
-    mandatory: true,
-    sendTimeout: 0,
-    sendHighWaterMark: HIGH_WATER_MARK,
-    maxMessageSize: MAX_FRAME_BYTES,
-    linger: LINGER_MS,
-  });
+  private readonly socket: Router;
 
-  private constructor(private readonly options: RouterOptions<Incoming, Outgoing>) {
-    this.receiver = new Receiver(options.incoming, this.stats, options.onError);
+  private constructor(
+    private readonly options: RouterOptions<Incoming, Outgoing>,
+    /** Where it listens. */
+    readonly listener: RouterSocket,
+  ) {
+    this.socket = listener.socket;
+    this.receiver = new Receiver(options.incoming, this.stats, options.onError, options.security?.gate);
     const limits = frameLimits(options.outgoing, ({ message }: { to: Address; message: Outgoing }) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { ...limits, onError: options.onError });
   }
 
   /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
   static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PushRouterBus<In, Out>> {
-    const bus = new PushRouterBus<In, Out>(options);
-    await bus.socket.bind(endpoint);
+    const bus = new PushRouterBus<In, Out>(options, await bindRouter(endpoint, options.security));
     void bus.read();
     return bus;
   }
@@ -69,7 +79,7 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     this.closed = true;
     this.receiver.close();
     await sendOff(this.writer, this.stats);
-    this.socket.close();
+    this.listener.close();
   }
 
   private async read(): Promise<void> {
@@ -91,14 +101,16 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 }
 
-export interface ConnectOptions<Incoming, Outgoing> extends RouterOptions<Incoming, Outgoing> {
+export interface ConnectOptions<Incoming, Outgoing> extends WireOptions<Incoming, Outgoing> {
   /** `tcp://host:port` of the dispatcher. */
   url: string;
+  /** For a dispatcher that has it. */
+  security?: WorkerSecurity;
 }
 
 /** A worker's end in push mode: a DEALER. Its only peer is the dispatcher at `url`; ZeroMQ reconnects by itself. */
 export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
-  readonly address = newAddress();
+  readonly address: Address;
   readonly stats: BusStats = newBusStats();
   private closed = false;
   private readonly receiver: Receiver<Incoming>;
@@ -106,6 +118,8 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private readonly socket: Dealer;
 
   constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
+    const { security } = options;
+    this.address = security ? workerAddress(security) : newAddress();
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
     const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { ...limits, onError: options.onError });
@@ -119,7 +133,9 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
       reconnectInterval: 100,
       reconnectMaxInterval: 1_000,
       linger: LINGER_MS,
+      ...(security && curveClient(security)),
     });
+    if (security?.onRefused) watchHandshakes(this.socket, security.onRefused);
     this.socket.connect(options.url);
     void this.read();
   }

@@ -41,6 +41,12 @@ export async function sendOff<Item>(writer: OneWriter<Item>, stats: BusStats): P
   stats.undeliverable += writer.clear().length;
 }
 
+/** Who may be heard on a secured wire. */
+export interface Gate<Incoming> {
+  admitsPeer(from: Address): boolean;
+  admits(message: Incoming, from: Address): boolean;
+}
+
 export class Receiver<Incoming> {
   private closed = false;
   private handler: ((message: Incoming, from: Address) => void) | undefined;
@@ -49,6 +55,7 @@ export class Receiver<Incoming> {
     private readonly codec: Codec<Incoming>,
     private readonly stats: BusStats,
     private readonly onError: (error: unknown) => void,
+    private readonly gate?: Gate<Incoming>,
   ) {}
 
   listen(handler: (message: Incoming, from: Address) => void): void {
@@ -57,6 +64,10 @@ export class Receiver<Incoming> {
 
   receive(frame: Uint8Array, from: Address): void {
     if (this.isClosed()) return;
+    if (this.gate?.admitsPeer(from) === false) {
+      this.stats.dropped++; // The gate has said why.
+      return;
+    }
     const messages = this.codec.decode(frame);
     if (!messages) {
       this.drop(`a frame of ${frame.length} bytes from ${from} that is no message`);
@@ -64,6 +75,10 @@ export class Receiver<Incoming> {
     }
     for (const message of messages) {
       if (this.isClosed()) return;
+      if (this.gate?.admits(message, from) === false) {
+        this.stats.dropped++;
+        continue;
+      }
       this.stats.received++;
       try {
         this.handler?.(message, from);

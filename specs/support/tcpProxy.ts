@@ -23,6 +23,8 @@ export interface Trap {
  */
 export class TcpProxy {
   delayMs = 0;
+  /** What becomes of bytes on their way. */
+  onBytes: (direction: Direction, bytes: Buffer) => Buffer = (_, bytes) => bytes;
   readonly #paused = new Set<Direction>();
   #trap: Trap | undefined;
   #state: 'open' | 'silent' | 'closed' = 'open';
@@ -124,7 +126,8 @@ export class TcpProxy {
     if (this.#state === 'silent') for (const socket of pair) socket.pause();
   }
 
-  #pass(bytes: Buffer, to: Socket, direction: Direction): void {
+  #pass(arrived: Buffer, to: Socket, direction: Direction): void {
+    const bytes = this.onBytes(direction, arrived);
     if (this.#trap?.seenIn === direction && bytes.includes(this.#trap.text)) {
       this.#paused.add(this.#trap.pauses);
       this.#trap = undefined;

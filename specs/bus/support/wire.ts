@@ -17,6 +17,21 @@ export async function writeRaw(endpoint: string, ...parts: (string | Buffer)[]):
 }
 
 export const beat = (lastRun: number): WorkerMessage => ({ type: 'heartbeat', lastRun, running: 0, queued: 0 });
+export const hello = (name: string): WorkerMessage & { type: 'hello' } => ({
+  type: 'hello',
+  name,
+  instance: `instance of ${name}`,
+  slots: 1,
+  pid: 1,
+  pythonVersion: '3.11.2',
+  pythonImplementation: 'cpython',
+  dillVersion: '0.4.0',
+  labels: [],
+  holding: [],
+  lastRun: 0,
+  functions: [],
+  connection: 1,
+});
 export const takeBack = (limit: number): DispatcherMessage => ({ type: 'takeBack', limit });
 
 export function result(more: Partial<TaskResult> = {}): TaskResult {

@@ -46,8 +46,10 @@ async function distantWorker(scene: Scene): Promise<void> {
   const { platform } = scene;
   const port = new URL(platform.dispatcherUrl).port;
   await platform.dispatcher.stop();
-  await scene.addDispatcher('dispatcher-on-cable', { port, env: { DISPATCHER_HOST: '0.0.0.0' } });
-  await scene.startIn(NAMESPACE, 'distant-worker', ['push_worker', '2', `tcp://${HERE}:${port}`]);
+  await scene.addDispatcher('dispatcher-on-cable', { port, env: { DISPATCHER_HOST: '0.0.0.0', INSECURE: '1' } });
+  await scene.startIn(NAMESPACE, 'distant-worker', ['push_worker', '2', `tcp://${HERE}:${port}`], {
+    INSECURE: '1',
+  });
 }
 
 /** The dispatcher's machine: with its workers, away from Redis and NATS. */
