@@ -5,7 +5,9 @@ import type { ProcessMetrics } from '../bus/metrics.js';
 import { orderBytes } from '../bus/orderBytes.js';
 import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
+import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import { toldOfTrace, traceAttempts } from './attemptTrace.js';
 import type { Cancellations } from './cancellations.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
@@ -16,7 +18,7 @@ import { place, prefetchPerSlot } from './placement.js';
 import { type TakeBack, takeBacks } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
 import { withInputs, type WithInputs } from './taskInputs.js';
-import type { WorkerConnection } from './workerConnection.js';
+import type { InFlight, WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface ClaimLoopDeps {
@@ -25,6 +27,7 @@ export interface ClaimLoopDeps {
   clock: Clock;
   transition: TransitionLog;
   counts: ProcessMetrics;
+  tracer?: Tracer | undefined;
   nonce: () => string;
   functions: FunctionCache;
   runTimes: RunTimes;
@@ -224,13 +227,15 @@ export class ClaimLoop {
     const sequence = ++worker.runSequence;
     worker.lastRunSentAtMs = now;
     const functions = [...bodies].map(([functionId, body]) => ({ functionId, body }));
-    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders });
+    const traces = this.deps.tracer && traceAttempts(orders, this.deps.clock.wallMs());
+    const sent = traces ? orders.map((order) => toldOfTrace(order, traces.get(order.taskId))) : orders;
+    this.deps.workers.send(worker.address, { type: 'run', sequence, functions, orders: sent });
     for (const order of orders) {
       const { taskId, fence, functionId, attempt, requirement = '' } = order;
       const submittedAtMs = order.waitedMs === undefined ? undefined : now - order.waitedMs;
       if (order.waitedMs !== undefined && attempt === 1) counts.queueWait.observe(order.waitedMs / 1_000);
       const bytes = orderBytes(order);
-      worker.add({
+      const task: InFlight = {
         taskId,
         fence,
         functionId,
@@ -241,7 +246,10 @@ export class ClaimLoop {
         sequence,
         sentAtMs: now,
         renewedAtMs: now,
-      });
+      };
+      const trace = traces?.get(taskId);
+      if (trace) task.trace = trace;
+      worker.add(task);
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     this.deps.followers.onGiven(worker, orders);

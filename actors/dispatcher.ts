@@ -48,7 +48,7 @@ export class Dispatcher {
     private readonly options: DispatcherOptions,
     private readonly deps: DispatcherDeps,
   ) {
-    const { store, clock, transition, counts, onError } = deps;
+    const { store, clock, transition, counts, tracer, onError } = deps;
     this.others = new DispatcherDirectory(clock);
     this.table = new WorkerTable(
       { dispatcherId: options.id, heartbeatMs: options.heartbeatMs, timings: options.timings },
@@ -89,7 +89,7 @@ export class Dispatcher {
       settled: (tasks) => publish({ type: 'tasks.settled', tasks }),
     });
     this.settler = new Settler({
-      ...{ store, clock, transition, onError, counts, publish, acknowledge },
+      ...{ store, clock, transition, onError, counts, tracer, publish, acknowledge },
       roomAgain: () => this.claims.wake(),
       requeued: () => this.claims.wake(),
       awaited: (ends) => dependencies.ended(ends),

@@ -3,6 +3,7 @@ import type { ControlMessage } from '../bus/controlMessages.js';
 import type { DispatcherMessage, WorkerMessage } from '../bus/messages.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
 import type { TaskStore, WorkerRecord } from '../bus/taskStore.js';
+import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { Clock } from './clock.js';
 import type { WorkerTimings } from './lifecycles/workerMachine.js';
@@ -28,6 +29,8 @@ export interface DispatcherDeps {
   clock: Clock;
   transition: TransitionLog;
   counts: ProcessMetrics;
+  /** Absent when nothing is traced. */
+  tracer?: Tracer | undefined;
   /** Random, new at each call: the half of a fence that no other claim has. */
   nonce: () => string;
   /** Attempts had been decided before their worker reported them: stale ones are refused, duplicates acknowledged again. */

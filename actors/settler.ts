@@ -6,7 +6,9 @@ import type { ProcessMetrics } from '../bus/metrics.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { PlatformError } from '../bus/errors.js';
 import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type TaskStore } from '../bus/taskStore.js';
+import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import { attemptSpans, type AttemptTrace } from './attemptTrace.js';
 import type { Clock } from './clock.js';
 import { nextTaskState } from './lifecycles/taskTransitions.js';
 import type { InFlight } from './workerConnection.js';
@@ -21,11 +23,15 @@ const MAX_PENDING = 5_000;
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 const RETRY_DELAY_MS = 200;
 
+/** With what its spans are made of, where the task is traced. */
+export type TracedSettlement = Settlement & { trace?: AttemptTrace };
+
 export interface SettlerDeps {
   store: Pick<TaskStore, 'settle'>;
   clock: Clock;
   transition: TransitionLog;
   counts: ProcessMetrics;
+  tracer?: Tracer | undefined;
   publish: (message: ControlMessage) => void;
   /** The store has decided: the worker can forget the attempt. */
   acknowledge: (worker: string, settled: TaskRef) => void;
@@ -59,7 +65,7 @@ export interface SettlerStats {
  */
 export class Settler {
   readonly stats: SettlerStats = { completed: 0, failed: 0, requeued: 0, stale: 0, duplicate: 0 };
-  private readonly writer: OneWriter<Settlement>;
+  private readonly writer: OneWriter<TracedSettlement>;
   /** Attempts being written: a worker that repeats a result meanwhile adds nothing. */
   private readonly writing = new Set<string>();
   /** Of payloads and output not yet decided on. */
@@ -85,7 +91,7 @@ export class Settler {
     return this.writing.size > MAX_PENDING || this.pendingBytes > MAX_PENDING_BYTES;
   }
 
-  push(settlement: Settlement): void {
+  push(settlement: TracedSettlement): void {
     const key = attemptKey(settlement);
     if (this.writing.has(key)) return;
     this.writing.add(key);
@@ -103,7 +109,7 @@ export class Settler {
     this.closed = true;
   }
 
-  private async flush(batch: Settlement[]): Promise<void> {
+  private async flush(batch: TracedSettlement[]): Promise<void> {
     try {
       const verdicts = await this.settle(batch);
       if (verdicts) this.conclude(batch, verdicts);
@@ -129,7 +135,7 @@ export class Settler {
     return undefined;
   }
 
-  private conclude(batch: Settlement[], verdicts: SettleVerdict[]): void {
+  private conclude(batch: TracedSettlement[], verdicts: SettleVerdict[]): void {
     const { counts, clock } = this.deps;
     counts.batches.settle.observe(batch.length);
     const now = clock.now();
@@ -148,6 +154,8 @@ export class Settler {
         return;
       }
       this.log(settlement, verdict);
+      const { trace } = settlement;
+      if (trace) this.deps.tracer?.export(attemptSpans(settlement, trace, verdict, clock.wallMs()));
       if (settlement.submittedAtMs !== undefined && isTerminal(verdict))
         counts.endToEnd.observe((now - settlement.submittedAtMs) / 1_000);
       if (settlement.startedAtMs > 0) counts.runTime.observe(settlement.runTimeUs / 1e6);
@@ -223,11 +231,11 @@ export function reported(
   result: TaskResult,
   outcome: keyof typeof ENDS,
   worker: string,
-  known: Pick<InFlight, 'functionId' | 'submittedAtMs'> | undefined,
-): Settlement {
+  known: Pick<InFlight, 'functionId' | 'submittedAtMs' | 'trace'> | undefined,
+): TracedSettlement {
   // Field by field: objects that are spread get a shape of their own each time something is optional, and cost a hundred times as much.
   const { taskId, fence, payload, failure, startedAtMs, runTimeUs, peakMemoryKib, output, outputTruncated } = result;
-  const settlement: Settlement = {
+  const settlement: TracedSettlement = {
     taskId,
     fence,
     event: ENDS[outcome],
@@ -241,6 +249,7 @@ export function reported(
     functionId: known?.functionId,
     submittedAtMs: known?.submittedAtMs,
   };
+  if (known?.trace) settlement.trace = known.trace;
   if (failure) settlement.failure = failure;
   return settlement;
 }

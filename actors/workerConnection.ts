@@ -4,6 +4,7 @@ import type { TaskRef, WorkerHello, WorkerMessage, WorkerUsage } from '../bus/me
 import type { WorkerRecord } from '../bus/taskStore.js';
 import { type Capabilities, pythonOf, requirementOf } from '../bus/requirement.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { AttemptTrace } from './attemptTrace.js';
 import type { Clock } from './clock.js';
 import { runMachine } from './lifecycles/runMachine.js';
 import { type WorkerEvent, workerMachine, type WorkerState, type WorkerTimings } from './lifecycles/workerMachine.js';
@@ -27,6 +28,8 @@ export interface InFlight extends TaskRef {
   sentAtMs: number;
   /** Monotonic; when the task was submitted; undefined where that is not known. */
   submittedAtMs?: number | undefined;
+  /** Absent when the task is not traced. */
+  trace?: AttemptTrace | undefined;
   /** Monotonic; when its lease was last written. */
   renewedAtMs: number;
 }

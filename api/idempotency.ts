@@ -16,6 +16,12 @@ export const IdempotencyHeaders = Type.Object({
       examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'],
     }),
   ),
+  traceparent: Type.Optional(
+    Type.String({
+      description:
+        "W3C trace context: the tasks' spans belong to this trace. Of no effect while the platform does not trace.",
+    }),
+  ),
 });
 
 declare module 'fastify' {

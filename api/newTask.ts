@@ -16,6 +16,8 @@ export interface TaskDefaults {
   pythons: ReadonlyMap<string, string>;
   /** Whose they are; undefined: of `default`, which stores nothing for it. */
   tenant: string | undefined;
+  /** See `NewTask.trace`. */
+  trace?: string | undefined;
 }
 
 /** @param taskId minted before anything is written, so that writing it can be repeated */
@@ -34,6 +36,7 @@ export function newTask(taskId: string, request: TaskRequest, defaults: TaskDefa
     ...(defaults.tenant !== undefined && { tenant: defaults.tenant }),
     ...(options.retry && { retry: retryPolicy(options.retry) }),
     ...(dependsOnOthers(options) && { dependsOn: [...new Set(options.depends_on?.map((id) => id.toLowerCase()))] }),
+    ...(defaults.trace !== undefined && { trace: defaults.trace }),
     ...(options.result_ttl_s && { resultTtlSeconds: options.result_ttl_s }),
   };
 }

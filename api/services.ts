@@ -11,6 +11,7 @@ import type { TaskRef } from '../bus/messages.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
+import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import type { ConnectedWorkers } from './connectedWorkers.js';
 import type { SamplerOptions } from './dashboard/sampler.js';
@@ -44,6 +45,8 @@ export interface ApiDependencies {
   metrics: PlatformMetrics;
   /** What this one counts. */
   counts?: ProcessMetrics;
+  /** Absent when nothing is traced. */
+  tracer?: Tracer | undefined;
   log: Logger;
   config: Pick<
     Config,

@@ -4,6 +4,7 @@ import { type ProcessConfig, parseProcess } from './config/process.js';
 import { parseSandbox, type SandboxConfig } from './config/sandbox.js';
 import { parseSecurity, type SecurityConfig } from './config/security.js';
 import { type ServersConfig, parseServers } from './config/servers.js';
+import { parseTracing, type TracingConfig } from './config/tracing.js';
 import { type TasksConfig, parseTasks } from './config/tasks.js';
 import { type WorkersConfig, parseWorkers } from './config/workers.js';
 import { type Environment } from './config/values.js';
@@ -23,7 +24,8 @@ export interface Config
     SandboxConfig,
     DispatchingConfig,
     TasksConfig,
-    SecurityConfig {}
+    SecurityConfig,
+    TracingConfig {}
 
 /**
  * Reads a configuration from variables; an empty one counts as not set, so that `make VAR=` works.
@@ -39,5 +41,6 @@ export function parseConfig(env: Environment): Config {
     ...parseDispatching(env),
     ...parseTasks(env),
     ...parseSecurity(env),
+    ...parseTracing(env),
   };
 }

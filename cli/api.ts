@@ -61,6 +61,7 @@ export function runApi(config: Config): Promise<void> {
       transition: component.transition,
       metrics,
       counts: component.counts,
+      tracer: component.tracer,
       log: component.log,
       config,
       isReady: () => ({ redis: !component.isAway('redis'), nats: !component.isAway('nats') }),

@@ -21,6 +21,7 @@ import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
 import { keepSealKey } from '../bus/redis/sealKey.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
+import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { every, systemClock } from '../actors/clock.js';
 import { componentMachine } from '../actors/lifecycles/componentMachine.js';
@@ -28,6 +29,7 @@ import { runMachine } from '../actors/lifecycles/runMachine.js';
 import type { WorkerTimings } from '../actors/lifecycles/workerMachine.js';
 import { tuneEngine } from './engine.js';
 import { answering, MetricSources } from './metricSources.js';
+import type { OtlpTracer } from './otlpTracer.js';
 import { natsAccess, redisAccess } from './security/access.js';
 import { insecurityWarning, keepWarning } from './security/posture.js';
 import { onStopSignals } from './stopSignals.js';
@@ -55,6 +57,8 @@ export interface Component {
   readonly counts: ProcessMetrics;
   /** All that this process has to tell when somebody asks for metrics. */
   readonly metrics: MetricSources;
+  /** Undefined when nothing is traced. */
+  readonly tracer: Tracer | undefined;
   readonly onError: (error: unknown) => void;
   /** Events for one dependency: they move the machine between running and degraded. */
   dependency(name: string): DependencyEvents;
@@ -111,6 +115,7 @@ export async function runComponent(
     details: () => ({ away: machine.getSnapshot().context.away.join(',') || undefined }),
   });
   const onError = errorReporter(log);
+  const tracer = await openTracer(config, kind, id);
   exitOnFault(log, flush);
   const insecurity = kind === 'api' || kind === 'dispatcher' ? insecurityWarning(kind, config) : undefined;
   const stopWarning = keepWarning(log, insecurity);
@@ -131,6 +136,7 @@ export async function runComponent(
     transition,
     counts,
     metrics,
+    tracer,
     onError,
     dependency: (dependency) => ({
       lost: (reason) => {
@@ -179,6 +185,7 @@ export async function runComponent(
     control?.send('component.stopped', { type: 'component.stopped', kind, id });
     await control?.close();
     for (const store of stores) await store.close();
+    if (tracer) await bounded(tracer.close(), CLOSE_MARGIN_MS, onError);
     await flush();
   };
 
@@ -203,6 +210,14 @@ export async function runComponent(
   stopBeats();
   machine.send({ type: 'component.stopped' });
   await close();
+}
+
+/** Workers make no spans: their dispatcher knows all that they do. */
+async function openTracer(config: Config, kind: ComponentKind, id: string): Promise<OtlpTracer | undefined> {
+  const { otlpEndpoint: endpoint, traceRatio: ratio, serviceName } = config;
+  if (endpoint === undefined || (kind !== 'api' && kind !== 'dispatcher')) return undefined;
+  const { openOtlpTracer } = await import('./otlpTracer.js');
+  return openOtlpTracer({ endpoint, ratio, serviceName, kind, id });
 }
 
 async function waitFor(condition: () => boolean): Promise<void> {

@@ -76,7 +76,7 @@ async function startDispatcher(
     'component.heartbeat',
     'component.stopped',
   ]);
-  const { transition, counts, onError } = component;
+  const { transition, counts, tracer, onError } = component;
   const dispatcher = new Dispatcher(
     {
       id: component.id,
@@ -88,7 +88,7 @@ async function startDispatcher(
       functionCacheBytes: FUNCTION_CACHE_BYTES,
     },
     {
-      ...{ store, workers, control, clock: systemClock, transition, counts, onError },
+      ...{ store, workers, control, clock: systemClock, transition, counts, tracer, onError },
       nonce: newNonce,
       onDrainRequested: () => {
         component.requestStop();

@@ -12,6 +12,7 @@ import { mustExist } from '../dependencies.js';
 import { longestLifeMs, newTask } from '../newTask.js';
 import { askerOf, ownerOf } from '../principal.js';
 import { resultFields, resultJson } from '../resultJson.js';
+import { traceRequest } from '../requestTrace.js';
 import { errorResponses, MAX_BATCH_TASKS, TaskResult, Uuid, waitSeconds } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import { sendStream } from '../sendStream.js';
@@ -81,7 +82,8 @@ instead of base64.`,
       const pythons = await knownFunctions.pythonsOf(new Set(requests.map(({ functionId }) => functionId)), asker);
       const { ids, once } = await idsFor(request, idempotencyStore);
       const groupId = body.group_id?.toLowerCase() ?? ids();
-      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant };
+      const trace = traceRequest(services.tracer, request, reply);
+      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant, trace };
       const tasks = requests.map((one) => newTask(ids(), one, defaults));
       await connectedWorkers.mustFit(tasks);
       await mustExist(tasks, services.store, asker);

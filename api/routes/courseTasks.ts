@@ -11,6 +11,7 @@ import { dependsOnOthers, newTask } from '../newTask.js';
 import { pickleOf } from '../pickleField.js';
 import { askerOf, ownerOf } from '../principal.js';
 import { queryValues } from '../queryValues.js';
+import { traceRequest } from '../requestTrace.js';
 import { resultFields, resultJson } from '../resultJson.js';
 import {
   errorResponses,
@@ -82,7 +83,8 @@ function executeRoute(app: Api, services: ApiServices): void {
       const args = pickleOf(() => 'payload', body.payload, dependsOnOthers(body));
       const pythons = await knownFunctions.pythonsOf(new Set([functionId]), asker);
       const { ids, once } = await idsFor(request, idempotencyStore);
-      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant: ownerOf(principal) };
+      const trace = traceRequest(services.tracer, request, reply);
+      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant: ownerOf(principal), trace };
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
       await connectedWorkers.mustFit([task]);
       const { taskId } = task;

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+
+def traceparent() -> str | None:
+    """Return the W3C trace context of the running task, for a function's own spans; None when it is not traced."""
+    return os.environ.get("TRACEPARENT")
 
 
 def enter_main(names: Mapping[str, Any], value: Any) -> Any:

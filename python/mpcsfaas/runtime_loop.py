@@ -306,10 +306,14 @@ class Runtime:
 
 
 def _load_arguments(data: bytes, main: ModuleType, inputs: dict[str, bytes] | None) -> tuple[Any, Any]:
+    trace = inputs.pop(protocol.TRACE_INPUT, None) if inputs else None
+    if trace is not None:
+        # Taken back with all else that the task leaves in the environment.
+        os.environ[protocol.TRACE_VARIABLE] = trace.decode("ascii")
     try:
         loaded = (
             pickling.loads(data, main)
-            if inputs is None
+            if not inputs
             else pickling.Inputs(inputs, main).load_arguments(data)
         )
     except BaseException as error:

@@ -11,7 +11,7 @@ A frame is a little-endian header and a body. Descriptor 3 carries frames to the
       TASK       body: u32 function index | pickle of (args, kwargs)
       FORGET     body: empty
       TASK_WITH_INPUTS  body: u32 function index | u32 number of values | for each: task id, 36 bytes, u32 length, pickle
-                 | pickle of (args, kwargs), which refers to them
+                 | pickle of (args, kwargs), which refers to them. The context of a traced task is such a value as well
     runtime -> pool
       READY      body: JSON {python_version, python_implementation, dill_version, pid, sinks}; sequence 0. Sinks:
                  descriptors of the files behind 1 and 2
@@ -71,6 +71,10 @@ ENTRY: Final = struct.Struct("<BdI")
 ENDED_FRAME: Final = struct.Struct("<IIBIdIIB")
 
 ID_BYTES: Final = 36
+# Where functions, and programs that they start, look for the trace context that they run in.
+TRACE_VARIABLE: Final = "TRACEPARENT"
+# That in the place of a task's id, its value the context: see bus/tracing.ts.
+TRACE_INPUT: Final = "traceparent".ljust(ID_BYTES, "-")
 LARGEST_U32: Final = 0xFFFFFFFF
 
 
