@@ -312,9 +312,7 @@ def _load_arguments(data: bytes, main: ModuleType, inputs: dict[str, bytes] | No
         os.environ[protocol.TRACE_VARIABLE] = trace.decode("ascii")
     try:
         loaded = (
-            pickling.loads(data, main)
-            if not inputs
-            else pickling.Inputs(inputs, main).load_arguments(data)
+            pickling.loads(data, main) if not inputs else pickling.Inputs(inputs, main).load_arguments(data)
         )
     except BaseException as error:
         if isinstance(error, BytecodeMismatch):

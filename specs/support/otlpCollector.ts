@@ -23,7 +23,7 @@ export interface OtlpCollector {
   stop(): Promise<void>;
 }
 
-type Value = { stringValue?: string; intValue?: number | string; doubleValue?: number; boolValue?: boolean };
+interface Value { stringValue?: string; intValue?: number | string; doubleValue?: number; boolValue?: boolean }
 interface KeyValue {
   key: string;
   value: Value;
