@@ -23,7 +23,12 @@ export interface OtlpCollector {
   stop(): Promise<void>;
 }
 
-interface Value { stringValue?: string; intValue?: number | string; doubleValue?: number; boolValue?: boolean }
+interface Value {
+  stringValue?: string;
+  intValue?: number | string;
+  doubleValue?: number;
+  boolValue?: boolean;
+}
 interface KeyValue {
   key: string;
   value: Value;
