@@ -24,7 +24,7 @@ describe('The dashboard, for everybody', function () {
 
   /** What is on each page when it is ready. */
   const pages = (): Record<string, (page: Page) => Promise<unknown>> => ({
-    '#/': (page) => page.getByRole('heading', { level: 1 }).waitFor(),
+    '#/': (page) => page.locator('.machine-task [data-state="queued"]').waitFor(),
     '#/tasks': (page) => rowsOf(page, 'Tasks').nth(1).waitFor(),
     '#/tasks?status=CANCELLED': (page) => page.getByText('No task matches').waitFor(),
     [`#/tasks/${failed}`]: (page) => page.getByRole('region', { name: 'Traceback' }).waitFor(),

@@ -22,7 +22,7 @@ export function Machine({ drawing, counts, flows, linkOf }: MachineProps): JSX.E
     <div class={`machine machine-${name}`}>
       <svg
         viewBox={`0 0 ${layout.width} ${layout.height}`}
-        style={{ maxWidth: `${Math.round(layout.width * (narrow ? 1.15 : 1))}px` }}
+        style={{ maxWidth: `${layout.width}px` }}
         role="group"
         aria-label={`The ${name} machine: ${layout.states.map((state) => `${state.name} ${counts[state.name] ?? 0}`).join(', ')}`}
       >
@@ -49,7 +49,7 @@ export function Machine({ drawing, counts, flows, linkOf }: MachineProps): JSX.E
             <Arrows key={`${line.from} ${line.to}`} machine={name} line={line} flows={flows} />
           ))}
           {layout.lines.map((line) => (
-            <Words key={`${line.from} ${line.to}`} line={line} flows={flows} />
+            <Words key={`${line.from} ${line.to}`} line={line} flows={flows} withRates={!narrow} />
           ))}
         </g>
         {layout.states.map((state) => (
@@ -76,7 +76,14 @@ function Arrows({ machine, line, flows }: { machine: string; line: Line; flows: 
   );
 }
 
-function Words({ line, flows }: { line: Line; flows: MachineProps['flows'] }): JSX.Element | null {
+interface WordsProps {
+  readonly line: Line;
+  readonly flows: MachineProps['flows'];
+  /** Where there is room. */
+  readonly withRates: boolean;
+}
+
+function Words({ line, flows, withRates }: WordsProps): JSX.Element | null {
   const { x, y, words } = line.label;
   if (words.length === 0) return null;
   const top = y - ((words.length - 1) * 16) / 2 + 4;
@@ -86,7 +93,9 @@ function Words({ line, flows }: { line: Line; flows: MachineProps['flows'] }): J
         const flow = flowOfWord(line, word, flows);
         return (
           <tspan key={word} x={x} y={top + 16 * place} class={flow > 0 ? `flowing state-${line.to}` : ''}>
-            {flow > 0 ? `${word} ${short(flow < 10 ? Math.round(flow * 10) / 10 : Math.round(flow))}/s` : word}
+            {flow > 0 && withRates
+              ? `${word} ${short(flow < 10 ? Math.round(flow * 10) / 10 : Math.round(flow))}/s`
+              : word}
           </tspan>
         );
       })}
