@@ -34,6 +34,7 @@ export function newTask(taskId: string, request: TaskRequest, defaults: TaskDefa
     delayMs: Math.ceil((options.delay_s ?? 0) * 1000),
     ...(requirement !== '' && { requirement }),
     ...(defaults.tenant !== undefined && { tenant: defaults.tenant }),
+    ...(options.isolation && { isolation: options.isolation }),
     ...(options.retry && { retry: retryPolicy(options.retry) }),
     ...(dependsOnOthers(options) && { dependsOn: [...new Set(options.depends_on?.map((id) => id.toLowerCase()))] }),
     ...(defaults.trace !== undefined && { trace: defaults.trace }),

@@ -6,6 +6,7 @@ import { manyWorkers } from './questions/manyWorkers.js';
 import { naps } from './questions/naps.js';
 import { queueDepth } from './questions/queueDepth.js';
 import { roundTrips } from './questions/roundTrips.js';
+import { sandbox } from './questions/sandbox.js';
 import { singles } from './questions/singles.js';
 import { throughput } from './questions/throughput.js';
 import { variants } from './questions/variants.js';
@@ -29,6 +30,7 @@ const QUESTIONS: readonly Question[] = [
   watched,
   large,
   variants,
+  sandbox,
   queueDepth,
   manyWorkers,
 ];

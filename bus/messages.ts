@@ -49,6 +49,9 @@ export interface TaskInput {
   payload: Buffer;
 }
 
+/** `fresh`: in a process that has run no other task, and runs none after it. Absent: in a warm one. */
+export type Isolation = 'fresh';
+
 /** One attempt of one task, as a worker needs it. */
 export interface TaskOrder extends TaskRef {
   functionId: string;
@@ -58,6 +61,7 @@ export interface TaskOrder extends TaskRef {
   timeoutMs: number;
   /** Values that the arguments refer to by persistent ids. */
   inputs?: TaskInput[];
+  isolation?: Isolation;
 }
 
 /**

@@ -5,6 +5,7 @@ import { array, bytes, number, text } from './shapes.js';
 export function orderFields(o: TaskOrder): unknown[] {
   const fields: unknown[] = [o.taskId, o.fence, o.functionId, o.arguments, o.timeoutMs];
   if (o.inputs) fields.push(o.inputs.map(({ taskId, payload }) => [taskId, payload]));
+  if (o.isolation) fields.push(...(o.inputs ? [] : [null]), o.isolation);
   return fields;
 }
 
@@ -18,6 +19,7 @@ export function toOrder(value: unknown): TaskOrder {
     timeoutMs: number(fields[4]),
   };
   if (fields[5] != null) order.inputs = array(fields[5]).map(toInput);
+  if (fields[6] === 'fresh') order.isolation = 'fresh';
   return order;
 }
 

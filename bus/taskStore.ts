@@ -1,7 +1,7 @@
 import type { DispatcherRecord, WorkerRecord } from './actorRecords.js';
 import type { FunctionOrigin, OriginSummary } from './functionOrigin.js';
 import type { FunctionRuns } from './functionRuns.js';
-import type { Failure, TaskInput, TaskRef } from './messages.js';
+import type { Failure, Isolation, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
 import type { Asker } from './tenants.js';
@@ -139,6 +139,7 @@ export interface NewTask {
   delayMs: number;
   /** Which workers can run it, see `requirement.ts`; absent for any. */
   requirement?: string;
+  isolation?: Isolation;
   /** Absent: an exception is the answer. */
   retry?: RetryPolicy;
   /** How long the task is kept when it has ended; absent: as long as the store keeps all. */
@@ -182,6 +183,7 @@ export interface ClaimedTask extends TaskRef {
   arguments: Buffer;
   attempt: number;
   timeoutMs: number;
+  isolation?: Isolation;
   /** Absent when any worker can run it. */
   requirement?: string;
   /** Index of the offer it was claimed for; absent for the first one. */
@@ -270,6 +272,7 @@ export interface TaskRecord extends TaskOutcome {
   /** Attempts so far that were followed by another one because of `retry`; they do not count for `maxAttempts`. */
   retries: number;
   retry?: RetryPolicy;
+  isolation?: Isolation;
   resultTtlSeconds?: number;
   dependsOn?: string[];
   worker?: string;

@@ -14,12 +14,14 @@ import type { TaskOrder, TaskRef, TaskResult } from '../bus/messages.js';
 import type { PoolLoad, ProcessPool, RuntimeInfo } from '../actors/processPool.js';
 import { orderBytes } from '../bus/orderBytes.js';
 import { judgeEnd, resultOfEnd } from './endResult.js';
+import { dispatchFresh } from './freshProcesses.js';
 import { HeadWatch } from './headWatch.js';
 import type { PythonPoolOptions } from './poolOptions.js';
-import { TaskQueue, taskKey, type PoolTask } from './poolTask.js';
+import { taskKey, type PoolTask } from './poolTask.js';
 import { ProcessSlots } from './processSlots.js';
 import type { Finished, ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
+import { WaitingTasks } from './waitingTasks.js';
 import { chooseSlot, FORESEEABLE_FUNCTION_US, nextMean } from './slotChoice.js';
 
 /** How soon stopping a task that is just changing hands is tried again. */
@@ -36,7 +38,7 @@ export class PythonPool implements ProcessPool {
   /** Mean run time per function, us. */
   private readonly means = new Map<string, number>();
   private readonly tasks = new Map<string, PoolTask>();
-  private readonly queue = new TaskQueue();
+  private readonly queue = new WaitingTasks();
   /** By process; reported when the process has ended: not before can the function do nothing more. */
   private readonly timedOutTasks = new Map<PythonProcess, SentTask>();
   private readonly processes: ProcessSlots;
@@ -190,26 +192,31 @@ export class PythonPool implements ProcessPool {
 
   private dispatch(): void {
     if (this.processes.isStopped) return;
-    const ready = this.processes.live.filter((process) => process.state === 'ready');
     const used = new Set<PythonProcess>();
-    for (let task = this.queue.peek(); task !== undefined; task = this.queue.peek()) {
-      const { functionId } = task.order;
-      const expectedUs = task.alone ? undefined : this.means.get(functionId);
+    if (this.queue.fresh.size > 0) {
+      const send = (process: PythonProcess, task: PoolTask): boolean =>
+        this.send(process, task, undefined) && used.add(process).size > 0;
+      for (const process of dispatchFresh(this.processes.live, this.queue, send)) this.retire(process);
+    }
+    const ready = this.processes.live.filter(({ state, isWorn }) => state === 'ready' && !isWorn);
+    for (let task = this.queue.warm.peek(); task !== undefined; task = this.queue.warm.peek()) {
+      const expectedUs = task.alone ? undefined : this.means.get(task.order.functionId);
       const process = chooseSlot(ready, { expectedUs, bytes: orderBytes(task.order) });
-      const body = this.functions.get(functionId);
-      if (process === undefined || body === undefined) break;
-      this.queue.shift();
-      process.send(
-        task,
-        body,
-        expectedUs !== undefined && expectedUs < FORESEEABLE_FUNCTION_US ? expectedUs : Infinity,
-      );
+      if (process === undefined || !this.send(process, task, expectedUs)) break;
+      this.queue.warm.shift();
       used.add(process);
     }
     for (const process of used) {
       process.flush();
       this.watch.update(process);
     }
+  }
+
+  private send(process: PythonProcess, task: PoolTask, expectedUs: number | undefined): boolean {
+    const body = this.functions.get(task.order.functionId);
+    if (body === undefined) return false;
+    process.send(task, body, expectedUs !== undefined && expectedUs < FORESEEABLE_FUNCTION_US ? expectedUs : Infinity);
+    return true;
   }
 
   private holderOf(task: PoolTask): { process: PythonProcess; sent: SentTask } | undefined {
@@ -220,7 +227,7 @@ export class PythonPool implements ProcessPool {
   }
 
   private putBack(tasks: PoolTask[]): void {
-    this.queue.putBack(tasks.filter((task) => !task.dropped));
+    this.queue.putBack(tasks);
   }
 
   /** Tasks wait behind a long one: they go elsewhere, and results that wait inside the process are asked for. */
@@ -262,16 +269,16 @@ export class PythonPool implements ProcessPool {
       if (this.settle(sent.task)) results.push(result);
     }
     this.putBack(skipped);
-    if (process.state === 'ending' || process.exhausted) this.retire(process);
+    if (process.state === 'ending' || process.isWorn) this.retire(process);
     this.watch.update(process);
     // Before the results are looked at, so that Python works meanwhile.
     this.dispatch();
     if (results.length > 0) this.onResults(results);
   }
 
-  /** A process that ends by itself, having been spoilt by a task, or that has no sequence numbers left. */
+  /** A process that ends by itself, having been spoilt by a task, or that is worn. */
   private retire(process: PythonProcess): void {
-    if (process.exhausted && process.state === 'ready') {
+    if (process.isWorn && process.state === 'ready') {
       process.takenBack = true;
       if (process.outstandingCount > 0) return;
       process.end('recycled');

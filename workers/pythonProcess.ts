@@ -47,6 +47,8 @@ export class PythonProcess implements Slot {
   backlogUs = 0;
   /** Its waiting tasks were taken back; until it has passed them no task is sent behind another, for it could not be fetched back. */
   takenBack = false;
+  /** It takes no further task, and is ended when it has none left. */
+  reserved = false;
   /** Monotonic; when it answered last, or began after being idle. */
   lastProgressMs = performance.now();
   wasReady = false;
@@ -86,8 +88,14 @@ export class PythonProcess implements Slot {
     return this.takenBack || this.child.input.writableNeedDrain;
   }
 
-  get exhausted(): boolean {
-    return this.sequence >= LAST_SEQUENCE;
+  /** To be replaced when it has no task left. */
+  get isWorn(): boolean {
+    return this.reserved || this.sequence >= LAST_SEQUENCE;
+  }
+
+  /** Whether no task has been sent to it. */
+  get isUnused(): boolean {
+    return this.sequence === 0;
   }
 
   oldest(): SentTask | undefined {

@@ -48,6 +48,7 @@ export const TARGETS: readonly Target[] = [
   target('issue 5: CPU of the client for a task', 'executor.clientCpuUs', { atMost: 40 }, 'us'),
   target('issue 6: throughput with 5 dashboards open', 'watched.dashboards', { atLeast: 0.95 }, 'x alone'),
   target('issue 6: throughput with metrics scraped', 'watched.scraped', { atLeast: 0.95 }, 'x alone'),
+  target('issue 7: throughput with functions in `process`', 'sandbox.processToNone', { atLeast: 0.95 }, 'x none'),
   target('7  make bench', 'bench.minutes', { atMost: 10 }, 'minutes'),
 ];
 

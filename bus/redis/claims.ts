@@ -5,6 +5,7 @@ import { joinedIds } from './joinedIds.js';
 import type { ShardKeys } from './keys.js';
 import { readLargeArguments } from './largeValues.js';
 import { Script } from './script.js';
+import { parseTimeout } from './taskRecord.js';
 import { guarded, MAX_BATCH } from './shards.js';
 
 /** What `claim.lua` returns. */
@@ -134,8 +135,9 @@ export class Claims {
           arguments: bytes,
           attempt,
           fence: `${attempt}:${nonce}`,
-          timeoutMs: timeout.length === 0 ? 0 : Number(timeout),
+          timeoutMs: 0,
         };
+        if (timeout.length > 0) Object.assign(task, parseTimeout(String(timeout)));
         if (waitedMs >= 0) task.waitedMs = waitedMs;
         if (requirement !== '') task.requirement = requirement;
         if (offer > 0) task.offer = offer;

@@ -30,7 +30,7 @@ import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from 
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
-import { taskExtras } from './taskExtras.js';
+import { taskExtras, timeoutField } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
 import { findClaims, readOutcomesUpTo, readQueueDepth, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
@@ -85,13 +85,13 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
       for (const run of runsAlike(batch)) {
-        const { functionId, priority, maxAttempts, timeoutMs, delayMs, tenant, requirement } = run[0] as NewTask;
+        const { functionId, priority, maxAttempts, delayMs, tenant, requirement } = run[0] as NewTask;
         const extras = taskExtras(run[0] as NewTask);
         args.push(
           functionId,
           PRIORITIES.indexOf(priority) + 1,
           maxAttempts,
-          timeoutMs,
+          timeoutField(run[0] as NewTask),
           delayMs,
           extras,
           laneOf(tenant, requirement),

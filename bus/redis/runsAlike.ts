@@ -17,6 +17,7 @@ const isAlike = (a: NewTask, b: NewTask): boolean =>
   a.priority === b.priority &&
   a.maxAttempts === b.maxAttempts &&
   a.timeoutMs === b.timeoutMs &&
+  a.isolation === b.isolation &&
   a.delayMs === b.delayMs &&
   a.requirement === b.requirement &&
   a.tenant === b.tenant &&

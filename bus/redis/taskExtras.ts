@@ -19,6 +19,10 @@ export function taskExtras({ retry, resultTtlSeconds, dependsOn, trace }: NewTas
   return JSON.stringify(fields);
 }
 
+/** `5000`, or `5000 fresh`: beside the time limit, which every claim reads anyway, the isolation costs other tasks nothing. */
+export const timeoutField = ({ timeoutMs, isolation }: Pick<NewTask, 'timeoutMs' | 'isolation'>): number | string =>
+  isolation === undefined ? timeoutMs : `${timeoutMs} ${isolation}`;
+
 /** What a task was submitted with: the fields of its hash that run it again. */
 export const SUBMISSION_FIELDS = [
   'state',
@@ -51,12 +55,14 @@ export function parseSubmission(fields: (Buffer | null)[], asker?: Asker): Submi
     requirement,
     dependsOn,
     tenant,
+    isolation,
   } = task;
   // Emptied at completion: no pickle has no bytes.
   const bytes = hash['args']?.length ? hash['args'] : hash[LARGE_ARGUMENTS];
   if (!bytes) return { state };
   const given = { functionId, arguments: bytes, priority, maxAttempts, timeoutMs, delayMs: 0 };
   const optional = {
+    ...(isolation && { isolation }),
     ...(retry && { retry }),
     ...(resultTtlSeconds && { resultTtlSeconds }),
     ...(requirement && { requirement }),

@@ -1,4 +1,4 @@
-import type { Failure } from '../messages.js';
+import type { Failure, Isolation } from '../messages.js';
 import {
   type RetryPolicy,
   TASK_STATES,
@@ -16,7 +16,7 @@ import { largeResult } from './largeValues.js';
 /**
  * The task hash, field by field:
  * - state, function, args (empty when the task has completed); where they are not the usual: priority (1..3, usually 2),
- *   max (3), timeout (ms, 0)
+ *   max (3), timeout (ms, and perhaps the isolation: see `timeoutField`; 0)
  * - submitted: ms; absent when the task was delayed, then the history tells
  * - fence: `<attempt>:<nonce>` of the latest claim; claim: `<ms> <claimant>`, while it lasts and after the end; attempt: number of
  *   claims that count, written when a task goes back into the queue
@@ -60,6 +60,12 @@ const text = (field: Buffer | undefined): string | undefined => (field?.length ?
 /** Undefined for 0 as well: what was not measured. */
 const positive = (value: string | undefined): number | undefined => Number(value ?? 0) || undefined;
 
+/** The way back of `timeoutField`. */
+export function parseTimeout(field: string | undefined): { timeoutMs: number; isolation?: Isolation } {
+  const [timeout = '0', isolation] = field?.split(' ') ?? [];
+  return { timeoutMs: Number(timeout), ...(isolation === 'fresh' && { isolation }) };
+}
+
 export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | undefined): TaskRecord | undefined {
   const result = hash.result ?? hash[largeResult(hash.fence?.toString() ?? '')];
   const outcome = parseOutcome(taskId, [hash.state ?? null, result ?? null, hash.failure ?? null]);
@@ -87,6 +93,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     runTimeUs: positive(runTime),
     peakMemoryKib: positive(peakMemory),
     dueAtMs,
+    isolation: parseTimeout(text(hash.timeout)).isolation,
     retry: hash.retry && (JSON.parse(hash.retry.toString()) as RetryPolicy),
     dependsOn: hash.deps && joinedIds(hash.deps.toString('latin1')),
     resultTtlSeconds: positive(/^\d+/.exec(text(hash.after) ?? '')?.[0]),
@@ -98,7 +105,7 @@ export function parseTask(taskId: string, hash: TaskHash, dueAtMs: number | unde
     priority: PRIORITIES[(positive(text(hash.priority)) ?? 2) - 1] ?? 'normal',
     attempt,
     maxAttempts: positive(text(hash.max)) ?? 3,
-    timeoutMs: positive(text(hash.timeout)) ?? 0,
+    timeoutMs: parseTimeout(text(hash.timeout)).timeoutMs,
     retries: positive(text(hash.retries)) ?? 0,
     queuedAtMs: history[0]?.atMs ?? 0,
     outputTruncated: hash.output_truncated !== undefined,

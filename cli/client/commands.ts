@@ -56,6 +56,7 @@ export function addClientCommands(program: Command, env: Environment): void {
     .addOption(
       new Option('--label <label>', 'only on workers with it; repeatable').argParser(collect).default([], 'none'),
     )
+    .option('--fresh', 'in a process that runs nothing else')
     .action(async (target: string, options: CommonOptions & RunOptions) =>
       (await import('./runCommand.js')).runFunction(...opened(options), target, { ...options, env }),
     );

@@ -20,6 +20,7 @@ export interface RunOptions {
   retries?: string;
   priority?: string;
   label: string[];
+  fresh?: boolean;
 }
 
 /** Registers a function of a file, runs it, waits, prints what it returned. */
@@ -69,7 +70,7 @@ async function resultOf(api: PlatformApi, taskId: string): Promise<Json> {
   }
 }
 
-function taskOptions({ timeout, retries, priority, label }: RunOptions): Json {
+function taskOptions({ timeout, retries, priority, label, fresh }: RunOptions): Json {
   const numberOf = (option: string, value: string): number => {
     const number = Number(value);
     if (!Number.isFinite(number) || number < 0)
@@ -81,6 +82,7 @@ function taskOptions({ timeout, retries, priority, label }: RunOptions): Json {
     ...(retries !== undefined && numberOf('--retries', retries) > 0 && { retry: { max_retries: Number(retries) } }),
     ...(priority !== undefined && { priority }),
     ...(label.length > 0 && { labels: label }),
+    ...(fresh === true && { isolation: 'fresh' }),
   };
 }
 

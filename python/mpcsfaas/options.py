@@ -12,6 +12,7 @@ _WIRE_NAMES = {
     "priority": "priority",
     "delay": "delay_s",
     "result_ttl": "result_ttl_s",
+    "isolation": "isolation",
 }
 
 
@@ -61,7 +62,7 @@ class TaskOptions:
     timeout: longest run time, s. max_attempts: starts until a lost worker or crashed process is the end (platform: 3).
     retry: a number of retries, or a `Retry`, for exceptions the function raises. priority: "high", "normal" or "low".
     delay: seconds until it may start. labels: only workers started with all of them get it.
-    result_ttl: how long the ended task is kept, s (platform: a day).
+    result_ttl: how long the ended task is kept, s (platform: a day). isolation: "fresh" for a process that runs no other task.
     """
 
     timeout: float | None = None
@@ -71,6 +72,7 @@ class TaskOptions:
     delay: float | None = None
     labels: Sequence[str] | None = None
     result_ttl: float | None = None
+    isolation: str | None = None
 
     def replaced(self, **changes: Any) -> TaskOptions:
         """Return these options with some changed; raises TypeError for one that does not exist."""

@@ -96,7 +96,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
         task.claimedMs = now;
         shard.leases.add(taskId, now + this.options.leaseMs);
         this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
-        const { functionId, attempt, fence, timeoutMs, dependsOn } = task;
+        const { functionId, attempt, fence, timeoutMs, isolation, dependsOn } = task;
         claim.claimed.push({
           taskId,
           functionId,
@@ -104,6 +104,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           attempt,
           fence,
           timeoutMs,
+          ...(isolation && { isolation }),
           ...(requirement !== '' && { requirement }),
           ...(offer > 0 && { offer }),
           ...(dependsOn && { dependsOn }),

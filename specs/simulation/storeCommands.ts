@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Failure } from '../../bus/messages.js';
+import type { Failure, Isolation } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
 import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
 import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
@@ -44,6 +44,7 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
         retry: fc.option(retryPolicy, { freq: 2, nil: undefined }),
         resultTtlSeconds: fc.option(fc.constantFrom(5_000, 20_000), { freq: 2, nil: undefined }),
         trace: fc.option(fc.constantFrom('00-1-2-01', '00-3-4-01'), { freq: 2, nil: undefined }),
+        isolation: fc.constantFrom<Isolation | undefined>(undefined, undefined, 'fresh'),
         requirement: fc.constantFrom('', '', 'gpu', 'eu,gpu', '@cpython-3.11', 'eu@pypy-3.9'),
         dependsOn,
         tenant: fc.constantFrom(undefined, undefined, ...PAIR_TENANTS),
@@ -62,6 +63,7 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
           delayMs: delay === null ? 0 : delayMs(delay),
           ...(retry && { retry }),
           ...(more.resultTtlSeconds && { resultTtlSeconds: more.resultTtlSeconds }),
+          ...(more.isolation && { isolation: more.isolation }),
           ...(more.trace !== undefined && { trace: more.trace }),
           ...(requirement !== '' && { requirement }),
           ...(more.tenant !== undefined && { tenant: more.tenant }),

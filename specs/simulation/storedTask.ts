@@ -1,6 +1,7 @@
-import type { Failure } from '../../bus/messages.js';
+import type { Failure, Isolation } from '../../bus/messages.js';
 import { laneOf } from '../../bus/tenants.js';
 import { PRIORITIES } from '../../bus/redis/keys.js';
+import { timeoutField } from '../../bus/redis/taskExtras.js';
 import { parseTask, type TaskHash } from '../../bus/redis/taskRecord.js';
 import type { NewTask, RetryPolicy, TaskRecord, TaskState } from '../../bus/taskStore.js';
 
@@ -12,6 +13,7 @@ export interface StoredTask {
   readonly priority: number;
   readonly maxAttempts: number;
   readonly timeoutMs: number;
+  readonly isolation: Isolation | undefined;
   readonly retry: RetryPolicy | undefined;
   readonly resultTtlSeconds: number | undefined;
   retries: number;
@@ -54,6 +56,7 @@ export function storedTask(task: NewTask, state: TaskState): StoredTask {
     priority: PRIORITIES.indexOf(task.priority),
     maxAttempts: task.maxAttempts,
     timeoutMs: task.timeoutMs,
+    isolation: task.isolation,
     retry: task.retry,
     resultTtlSeconds: task.resultTtlSeconds,
     retries: 0,
@@ -92,7 +95,7 @@ export function recordOf(task: StoredTask, dueAtMs: number | undefined): TaskRec
     function: task.functionId,
     priority: task.priority + 1,
     max: task.maxAttempts,
-    timeout: task.timeoutMs,
+    timeout: timeoutField({ timeoutMs: task.timeoutMs, ...(task.isolation && { isolation: task.isolation }) }),
     attempt: task.attempt,
     worker: task.worker,
     needs: laneOf(task.tenant, task.requirement) || undefined,

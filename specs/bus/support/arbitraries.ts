@@ -56,7 +56,15 @@ const result: Arbitrary<TaskResult> = fc.oneof(
 const body = fc.record({ functionId: text, body: bytes });
 const input = fc.record({ taskId: text, payload: bytes });
 const order = fc.record(
-  { taskId: text, fence: text, functionId: text, arguments: bytes, timeoutMs: number, inputs: list(input) },
+  {
+    taskId: text,
+    fence: text,
+    functionId: text,
+    arguments: bytes,
+    timeoutMs: number,
+    inputs: list(input),
+    isolation: fc.constant('fresh' as const),
+  },
   { requiredKeys: ['taskId', 'fence', 'functionId', 'arguments', 'timeoutMs'] },
 );
 
