@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup setup-pypy setup-sandbox setup-browser setup-test up demo api dispatcher worker monitor redis nats test check coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
+.PHONY: help setup setup-pypy setup-sandbox setup-browser setup-test up demo api dispatcher worker monitor redis nats test check audit coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -63,6 +63,9 @@ test: setup-test ## Run all specs and the Python tests
 
 check: setup ## Compile, lint, check format, import rules and drawings
 	exec scripts/check.sh
+
+audit: setup ## Ask for known vulnerabilities of the packages: npm audit, pip-audit
+	exec node scripts/audit.mjs
 
 coverage: setup ## Run the specs and report what they cover, here and in coverage/index.html
 	exec node_modules/.bin/c8 node_modules/.bin/mocha 'dist/specs/**/*.spec.js'

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { DependencyResolver } from '../bus/dependencyResolver.js';
 import { guardRoutes } from './access.js';
+import { deniedRecorder, recordActions } from './audit.js';
 import { refuseOtherSites } from './browserGuard.js';
 import { dashboardRoutes } from './dashboard/routes.js';
 import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
@@ -68,7 +69,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     ...{ knownFunctions, connectedWorkers, dependencies: resolver, submitter, groups, streams },
   };
   settled.alsoTell((tasks) => groups.onSettled(tasks));
-  const errors: ErrorReplyOptions = { log, onStoreAway: () => knownFunctions.forgetAll() };
+  const errors: ErrorReplyOptions = {
+    log,
+    onStoreAway: () => knownFunctions.forgetAll(),
+    ...(dependencies.audit && { onDenied: deniedRecorder(dependencies.audit) }),
+  };
 
   const app = fastify({
     // Fastify's own logger costs a child logger per request; faults are logged by `errorReplies.ts`.
@@ -98,10 +103,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
-  refuseOtherSites(app, config.apiKeysRequired ? undefined : config.apiHostNames);
   const connections = new Connections(app.server, config, log);
   const keys = config.apiKeysRequired ? new KeyRing({ store: dependencies.apiKeys }) : undefined;
   guardRoutes(app, keys, connections);
+  refuseOtherSites(app, keys ? undefined : config.apiHostNames);
+  recordActions(app, dependencies.audit);
   const stopSweeping = keys && connections.endWithKeys(() => keys.stillValid());
   if (counts) countRequests(app, counts);
   if (log.isLevelEnabled('debug')) {

@@ -34,6 +34,8 @@ export interface ErrorReplyOptions {
   log: Logger;
   /** Called when the store turns out to be away. */
   onStoreAway: () => void;
+  /** Called for every answer of 4xx: some of them mean that somebody was not let through. */
+  onDenied?: (request: FastifyRequest, status: number, code: ErrorCode) => void;
 }
 
 /** Answers every error of a request from the catalogue: `{detail, code, remedy}`. Faults of the platform are logged, never shown. */
@@ -59,6 +61,7 @@ export function replyError(
   const { status } = ERROR_CATALOGUE[body.code];
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="mpcsfaas"');
+  if (status >= 400 && status < 500) options.onDenied?.(request, status, body.code);
   if (body.code === 'STORE_UNAVAILABLE') options.onStoreAway();
   // Fastify would hang up on a client that is still sending, which then mostly sees a reset instead of this answer. Kept, the
   // connection is read on and what comes is thrown away, for as long as a request may take.

@@ -13,6 +13,7 @@ import type { TaskLists } from '../bus/taskLists.js';
 import type { TaskStore } from '../bus/taskStore.js';
 import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
+import type { AuditLog } from './audit.js';
 import type { ConnectedWorkers } from './connectedWorkers.js';
 import type { SamplerOptions } from './dashboard/sampler.js';
 import type { Groups, GroupsOptions } from './groups/groups.js';
@@ -58,6 +59,8 @@ export interface ApiDependencies {
   /** What an operator should know of how this API was started; shown with its health. */
   warnings?: readonly string[];
   version: string;
+  /** Where it is written down who did what. None: nowhere. */
+  audit?: AuditLog;
   /** How long a request may take to arrive whole, headers and body. Default 60,000. */
   requestTimeoutMs?: number;
   /** Silence on a stream after which a sign of life is sent. Default 10,000. */

@@ -9,6 +9,7 @@ import type { Config } from '../bus/config.js';
 import { gauge, type MetricFamily } from '../bus/metricFamilies.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import type { TaskLists } from '../bus/taskLists.js';
+import { openAuditFile } from './auditFile.js';
 import { type Component, runComponent, type Serving } from './component.js';
 import { keepFirstKey } from './security/firstKey.js';
 import { StartError } from './startError.js';
@@ -16,6 +17,7 @@ import { StartError } from './startError.js';
 /** The API process. */
 export function runApi(config: Config): Promise<void> {
   return runComponent('api', config, async (component) => {
+    const audit = config.auditLog ? openAuditFile(config.dataDir, component.onError) : undefined;
     const stores = await component.openApiStores();
     const stopTaking = keepFirstKey(stores.apiKeys, config.firstApiKey, component.log);
     const control = await component.openControl([
@@ -69,13 +71,15 @@ export function runApi(config: Config): Promise<void> {
       warnings: component.insecurity === undefined ? [] : [component.insecurity],
       version: version(),
       requestTimeoutMs: config.requestTimeoutMs,
+      ...(audit && { audit: (entry) => audit.write(entry) }),
     });
     const serving = await listen(component, config, app);
     return {
       ...serving,
-      drain: (graceMs) => {
+      drain: async (graceMs) => {
         stopTaking();
-        return serving.drain(graceMs);
+        await serving.drain(graceMs);
+        await audit?.close();
       },
     };
   });

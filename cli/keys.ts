@@ -1,11 +1,13 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
 import { keyStory } from '../api/keyStory.js';
 import type { Config, Environment } from '../bus/config.js';
 import { type ApiKeyStore, newApiKey, type Scope } from '../bus/apiKeys.js';
 import { PlatformError } from '../bus/errors.js';
 import { connectRedis } from '../bus/redis/connection.js';
 import { RedisApiKeys } from '../bus/redis/redisApiKeys.js';
+import { auditPath, openAuditFile } from './auditFile.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { openScreen, type Screen, table } from './client/screen.js';
 import { ago } from './client/words.js';
@@ -39,6 +41,7 @@ export function createKey(config: Config, env: Environment, options: CreateOptio
     // Before the key is good for anything: one that nobody has would be left.
     if (options.out !== undefined) writeKeyFile(options.out, key);
     await keys.add(record);
+    noteInAudit(config, 'key.create', { key_id: record.keyId, tenant, scopes: record.scopes });
     if (screen.json) {
       screen.object({ ...keyStory(record, nowMs), ...(options.out === undefined && { key }) });
       return;
@@ -80,6 +83,7 @@ export function revokeKeys(
       const record = await keys.revoke(keyId, nowMs);
       // Not repeated in the message: somebody may have given the whole key.
       if (!record) throw new CommandError('There is no such key; `mpcsfaas key list` shows their ids.', EXIT.usage);
+      noteInAudit(config, 'key.revoke', { key_id: keyId });
       if (screen.json) screen.object(keyStory(record, nowMs));
       else screen.line(`${keyId} is revoked.`);
     }
@@ -123,6 +127,14 @@ function writeKeyFile(path: string, key: string): void {
     const why = (cause as NodeJS.ErrnoException).code === 'EEXIST' ? 'there is such a file already' : String(cause);
     throw new CommandError(`The key cannot be written to ${path}: ${why}.`, EXIT.usage, { cause });
   }
+}
+
+/** Where this is the machine of an API. */
+function noteInAudit({ dataDir }: Config, action: string, target: object): void {
+  if (!existsSync(dirname(auditPath(dataDir)))) return;
+  const file = openAuditFile(dataDir, () => undefined, true);
+  file.write({ action, outcome: 'done', by: `${userInfo().username} on the command line`, target });
+  void file.close();
 }
 
 /** Where nothing names it, that of the `make up` of this directory. */

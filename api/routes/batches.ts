@@ -35,7 +35,7 @@ function submitRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'tasks.submit' },
       onRequest: refuseWhileDraining(services),
       // Ids need no escaping.
       serializerCompiler: () => (answer: Submitted | ErrorReply) =>
@@ -88,6 +88,7 @@ instead of base64.`,
       await connectedWorkers.mustFit(tasks);
       await mustExist(tasks, services.store, asker);
       const taskIds = tasks.map(({ taskId }) => taskId);
+      request.audited = { group_id: groupId, tasks: taskIds.length };
       const addition = {
         taskIds,
         final: body.final ?? false,

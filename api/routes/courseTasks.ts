@@ -40,7 +40,7 @@ function executeRoute(app: Api, services: ApiServices): void {
   app.post(
     '/execute_function',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'task.submit' },
       onRequest: refuseWhileDraining(services),
       preValidation: queryValues({ numbers: ['wait'] }),
       serializerCompiler: outcomeOrJson,
@@ -88,6 +88,7 @@ function executeRoute(app: Api, services: ApiServices): void {
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
       await connectedWorkers.mustFit([task]);
       const { taskId } = task;
+      request.audited = { task_id: taskId, function_id: functionId };
       await mustExist([task], services.store, asker);
       const begin = (): Promise<void> => submitter.submit([task]);
       const timeoutMs = (query.wait ?? 0) * 1000;

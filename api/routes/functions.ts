@@ -18,7 +18,7 @@ export function functionRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/register_function',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'function.register' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'registerFunction',
@@ -37,7 +37,8 @@ What is told of its Python and its source sends its tasks only to workers that c
         },
       },
     },
-    async ({ body, principal }) => {
+    async (request) => {
+      const { body, principal } = request;
       const asker = askerOf(principal);
       const tenant = ownerOf(principal);
       const origin = originOf(body);
@@ -47,6 +48,7 @@ What is told of its Python and its source sends its tasks only to workers that c
         ...(origin && { origin }),
         ...(tenant !== undefined && { tenant }),
       });
+      request.audited = { function_id: functionId };
       // Of a function that was there before something may be known, or just have been learnt.
       if (created) knownFunctions.remember(functionId, pythonNeeded(origin), asker);
       else knownFunctions.forget(functionId, asker);

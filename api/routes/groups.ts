@@ -47,7 +47,7 @@ function createRoute(app: Api, services: ApiServices): void {
   app.post(
     '/groups',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'group.create' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'createGroup',
@@ -95,7 +95,7 @@ function closeRoute(app: Api, { groups }: ApiServices): void {
   app.post(
     '/groups/:group_id/close',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'group.close' },
       schema: {
         operationId: 'closeGroup',
         tags: ['groups'],
@@ -124,7 +124,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
   app.post(
     '/groups/:group_id/cancel',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'group.cancel' },
       schema: {
         operationId: 'cancelGroup',
         tags: ['groups'],

@@ -31,7 +31,7 @@ export function keyRoutes(app: Api, { apiKeys }: ApiServices): void {
   app.post(
     '/keys',
     {
-      config: { scope: 'admin' },
+      config: { scope: 'admin', audit: 'key.create' },
       schema: {
         operationId: 'createKey',
         tags: ['keys'],
@@ -53,11 +53,13 @@ export function keyRoutes(app: Api, { apiKeys }: ApiServices): void {
         response: { 200: NewKey, ...errorResponses('VALIDATION_FAILED', 'QUOTA_EXCEEDED', 'STORE_UNAVAILABLE') },
       },
     },
-    async ({ body: { name, tenant, scopes, expires_s } }, reply) => {
+    async (request, reply) => {
+      const { name, tenant, scopes, expires_s } = request.body;
       const nowMs = Date.now();
       const expiry = expires_s === undefined ? {} : { expiresAtMs: nowMs + expires_s * 1000 };
       const { key, record } = newApiKey({ name, tenant, scopes, ...expiry }, nowMs);
       await apiKeys.add(record);
+      request.audited = { key_id: record.keyId, tenant, scopes: record.scopes };
       reply.header('cache-control', 'no-store');
       return { ...keyStory(record, nowMs), key };
     },
@@ -85,7 +87,7 @@ export function keyRoutes(app: Api, { apiKeys }: ApiServices): void {
   app.post(
     '/keys/:key_id/revoke',
     {
-      config: { scope: 'admin' },
+      config: { scope: 'admin', audit: 'key.revoke' },
       schema: {
         operationId: 'revokeKey',
         tags: ['keys'],

@@ -155,7 +155,7 @@ function drainRoutes(app: Api, { store, announceDrain, isReady }: ApiServices): 
   app.post(
     '/workers/:name/drain',
     {
-      config: { scope: 'operate' },
+      config: { scope: 'operate', audit: 'worker.drain' },
       schema: {
         operationId: 'drainWorker',
         tags: ['operations'],
@@ -181,7 +181,7 @@ function drainRoutes(app: Api, { store, announceDrain, isReady }: ApiServices): 
   app.post(
     '/dispatchers/:id/drain',
     {
-      config: { scope: 'operate' },
+      config: { scope: 'operate', audit: 'dispatcher.drain' },
       schema: {
         operationId: 'drainDispatcher',
         tags: ['operations'],

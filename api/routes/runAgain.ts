@@ -22,7 +22,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/:task_id/run_again',
     {
-      config: { scope: 'operate' },
+      config: { scope: 'operate', audit: 'task.run_again' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'runTaskAgain',
@@ -63,7 +63,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/run_again',
     {
-      config: { scope: 'operate' },
+      config: { scope: 'operate', audit: 'tasks.run_again' },
       onRequest: refuseWhileDraining(services),
       schema: {
         operationId: 'runTasksAgain',
@@ -94,7 +94,8 @@ is not null there may be more: send it along with the same request.`,
         },
       },
     },
-    async ({ body, principal }) => {
+    async (request) => {
+      const { body, principal } = request;
       const asker = askerOf(principal);
       const limit = body.limit ?? DEFAULT_LIMIT;
       const filter = {
@@ -120,6 +121,7 @@ is not null there may be more: send it along with the same request.`,
         if (fresh.length === 0) break;
       } while (cursor !== undefined && taskIds.length < limit);
       const groupId = randomIds();
+      request.audited = { group_id: groupId, tasks: taskIds.length };
       await services.groups.append(groupId, { taskIds, final: true, keepMs: 0 }, ownerOf(principal));
       return { count: taskIds.length, task_ids: taskIds, group_id: groupId, cursor: cursor ?? null };
     },

@@ -46,7 +46,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/:task_id/cancel',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'task.cancel' },
       schema: {
         operationId: 'cancelTask',
         tags: ['tasks'],
@@ -79,7 +79,7 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
   app.post(
     '/tasks/cancel',
     {
-      config: { scope: 'submit' },
+      config: { scope: 'submit', audit: 'tasks.cancel' },
       schema: {
         operationId: 'cancelTasks',
         tags: ['tasks'],
@@ -98,13 +98,15 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ body, principal }) => {
+    async (request) => {
+      const { body, principal } = request;
       const verdicts = await cancelTasks(
         services,
         body.task_ids.map((taskId) => taskId.toLowerCase()),
         askerOf(principal),
       );
       const cancelled = verdicts.filter((verdict) => verdict.cancelled).length;
+      request.audited = { tasks: body.task_ids.length, cancelled };
       const unknown = verdicts.filter((verdict) => !verdict.cancelled && verdict.reason !== 'terminal').length;
       return { cancelled, ended_before: verdicts.length - cancelled - unknown, unknown };
     },

@@ -11,6 +11,8 @@ export interface ApiConfig {
    * is for the loopback interface.
    */
   readonly apiKeysRequired: boolean;
+  /** `AUDIT_LOG`: `on` writes who did what to logs/audit.log in the data directory. Default on where keys are asked for. */
+  readonly auditLog: boolean;
   /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
   readonly maxBodyBytes: number;
   /** `API_HOST_NAMES`: names under which the API is reached, separated by commas, where no keys are asked for: see `api/browserGuard.ts`. */
@@ -24,10 +26,12 @@ export interface ApiConfig {
 }
 
 export function parseApi(env: Environment): ApiConfig {
+  const apiKeys = oneOf(env, 'API_KEYS', ['off', 'required'], 'off');
   return {
     apiHost: text(env, 'API_HOST', '127.0.0.1'),
     apiPort: port(env, 'API_PORT', 8000),
-    apiKeysRequired: oneOf(env, 'API_KEYS', ['off', 'required'], 'off') === 'required',
+    apiKeysRequired: apiKeys === 'required',
+    auditLog: oneOf(env, 'AUDIT_LOG', ['off', 'on'], apiKeys === 'required' ? 'on' : 'off') === 'on',
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     apiHostNames: text(env, 'API_HOST_NAMES', '')
       .split(',')

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MAIN } from '../../cli/actorProcess.js';
@@ -61,7 +61,14 @@ describe('A platform that asks for API keys', function () {
 
   const run = (command: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
     new Promise((resolve) => {
-      const all = { ...process.env, PYTHON, MPCSFAAS_URL: platform.apiUrl, REDIS_URL: platform.redis.url, ...env };
+      const all = {
+        ...process.env,
+        PYTHON,
+        MPCSFAAS_URL: platform.apiUrl,
+        REDIS_URL: platform.redis.url,
+        DATA_DIR: platform.dataDir,
+        ...env,
+      };
       execFile(command, args, { env: all, timeout: 40_000 }, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
       });
@@ -126,6 +133,22 @@ describe('A platform that asks for API keys', function () {
     } finally {
       await platform.nats.restart();
     }
+  });
+
+  it('writes down who did what, for its owner alone', async () => {
+    const file = join(platform.dataDir, 'logs', 'audit.log');
+    const lines = () =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const id = key.split('_')[1]!;
+    await eventually('it has the submissions', () => lines().some((line) => line['action'] === 'tasks.submit'));
+    expect(statSync(file).mode & 0o777).to.equal(0o600);
+    expect(lines().find((line) => line['action'] === 'tasks.submit')).to.include({ key: id, outcome: 'done' });
+    const revoked = lines().find((line) => line['action'] === 'key.revoke');
+    expect(String(revoked!['by'])).to.contain('on the command line');
+    expect(readFileSync(file, 'utf8')).to.not.contain(key.split('_')[2]);
   });
 
   it('has no key in its logs or in Redis', async () => {

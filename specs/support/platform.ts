@@ -37,6 +37,8 @@ export interface SpecActor {
 export interface SpecPlatform {
   readonly apiUrl: string;
   readonly dispatcherUrl: string;
+  /** DATA_DIR of all actors. */
+  readonly dataDir: string;
   readonly redis: SpecServer;
   readonly nats: SpecServer;
   readonly api: SpecActor;
@@ -105,7 +107,20 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Spec
     for (let count = mode === 'local' ? 0 : (options.workers ?? 1); count > 0; count--) await addWorker();
     const apiUrl = `http://127.0.0.1:${apiPort}`;
     return {
-      ...{ apiUrl, dispatcherUrl, redis, nats, api, monitor, dispatcher, workers, addWorker, addActor, stop },
+      ...{
+        apiUrl,
+        dispatcherUrl,
+        dataDir: directory,
+        redis,
+        nats,
+        api,
+        monitor,
+        dispatcher,
+        workers,
+        addWorker,
+        addActor,
+        stop,
+      },
       call: (method, path, body) => call(`${apiUrl}${path}`, method, body),
     };
   } catch (error) {
