@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Dealer, Router } from 'zeromq';
 import { connectRedis } from '../bus/redis/connection.js';
 import { tuneEngine } from '../cli/engine.js';
