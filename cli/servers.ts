@@ -93,8 +93,8 @@ const REDIS: Program = {
     // Task hashes stay compact with arguments of some hundred bytes. The name is Redis 6's; 7 and later know it as
     // hash-max-listpack-value and take both.
     ...['--hash-max-ziplist-value', '512'],
-    // With the usual 64 MiB, and compression, rewriting the file takes a quarter of all processor time when arguments and results are
-    // 1 MiB each. What it costs: up to half a gigabyte on disk, and about three seconds of loading it.
+    // With the usual 64 MiB, and compression, a child that rewrites the file takes a tenth of all processor time when arguments and results
+    // are 1 MiB each. What it costs: up to half a gigabyte on disk, and some seconds of loading it.
     ...['--auto-aof-rewrite-min-size', '512mb', '--rdbcompression', 'no'],
     ...['--maxmemory-policy', 'noeviction'],
     ...(redisSocket(directory) === undefined ? [] : ['--unixsocket', SOCKET_NAME, '--unixsocketperm', '700']),
