@@ -7,6 +7,7 @@ import { naps } from './questions/naps.js';
 import { queueDepth } from './questions/queueDepth.js';
 import { roundTrips } from './questions/roundTrips.js';
 import { sandbox } from './questions/sandbox.js';
+import { security } from './questions/security.js';
 import { singles } from './questions/singles.js';
 import { throughput } from './questions/throughput.js';
 import { variants } from './questions/variants.js';
@@ -31,6 +32,7 @@ const QUESTIONS: readonly Question[] = [
   large,
   variants,
   sandbox,
+  security,
   queueDepth,
   manyWorkers,
 ];

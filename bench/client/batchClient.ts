@@ -14,6 +14,8 @@ export interface Batch {
   readonly tasks: number;
   /** Tasks of one request. Default 500. */
   readonly requestTasks?: number;
+  /** Sent with each request. */
+  readonly apiKey?: string;
 }
 
 export interface BatchTimes {
@@ -31,27 +33,35 @@ export async function runBatch(apiUrl: string, batch: Batch): Promise<BatchTimes
   const agent = new Agent({ keepAlive: true, maxSockets: SUBMITTERS + 1 });
   try {
     const beganAt = performance.now();
-    const groupId = await createGroup(apiUrl);
+    const headers = batch.apiKey === undefined ? {} : { authorization: `Bearer ${batch.apiKey}` };
+    const api: Api = { url: apiUrl, agent, headers };
+    const groupId = await createGroup(api);
     const arrivalsMs: number[] = [];
-    const results = readResults(apiUrl, agent, groupId, batch.tasks, (count) => {
+    const results = readResults(api, groupId, batch.tasks, (count) => {
       const now = performance.now() - beganAt;
       for (let arrived = 0; arrived < count; arrived++) arrivalsMs.push(now);
     });
-    await Promise.all([submitAll(apiUrl, agent, groupId, batch), results]);
+    await Promise.all([submitAll(api, groupId, batch), results]);
     return { seconds: (performance.now() - beganAt) / 1000, arrivalsMs };
   } finally {
     agent.destroy();
   }
 }
 
-async function createGroup(apiUrl: string): Promise<string> {
-  const connection = await HttpConnection.open(apiUrl);
-  const { group_id } = JSON.parse((await connection.post('/groups', '{}')).toString()) as { group_id: string };
+interface Api {
+  readonly url: string;
+  readonly agent: Agent;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function createGroup({ url, headers }: Api): Promise<string> {
+  const connection = await HttpConnection.open(url);
+  const { group_id } = JSON.parse((await connection.post('/groups', '{}', headers)).toString()) as { group_id: string };
   connection.close();
   return group_id;
 }
 
-async function submitAll(apiUrl: string, agent: Agent, groupId: string, batch: Batch): Promise<void> {
+async function submitAll(api: Api, groupId: string, batch: Batch): Promise<void> {
   const { tasks, requestTasks = 500 } = batch;
   let left = tasks;
   const whole = tasksBody(batch, groupId, Math.min(requestTasks, tasks));
@@ -59,7 +69,7 @@ async function submitAll(apiUrl: string, agent: Agent, groupId: string, batch: B
     while (left > 0) {
       const count = Math.min(requestTasks, left);
       left -= count;
-      await post(`${apiUrl}/tasks`, agent, count === requestTasks ? whole : tasksBody(batch, groupId, count));
+      await postTasks(api, count === requestTasks ? whole : tasksBody(batch, groupId, count));
     }
   };
   await Promise.all(Array.from({ length: SUBMITTERS }, submitter));
@@ -68,10 +78,10 @@ async function submitAll(apiUrl: string, agent: Agent, groupId: string, batch: B
 const tasksBody = ({ functionId, payload }: Batch, groupId: string, count: number): Buffer =>
   pack({ function_id: functionId, group_id: groupId, payloads: Array.from({ length: count }, () => payload) });
 
-function post(url: string, agent: Agent, body: Buffer): Promise<void> {
+function postTasks({ url, agent, headers: own }: Api, body: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    const headers = { ...MSGPACK, 'content-length': body.length };
-    const call = request(url, { method: 'POST', agent, headers }, (response) => {
+    const headers = { ...own, ...MSGPACK, 'content-length': body.length };
+    const call = request(`${url}/tasks`, { method: 'POST', agent, headers }, (response) => {
       mustBeOk(response, reject);
       response.resume().once('end', resolve);
     });
@@ -81,8 +91,7 @@ function post(url: string, agent: Agent, body: Buffer): Promise<void> {
 
 /** Resolves when `expected` results have come. Frames are counted by their heads alone. */
 function readResults(
-  apiUrl: string,
-  agent: Agent,
+  { url, agent, headers }: Api,
   groupId: string,
   expected: number,
   onResults: (count: number) => void,
@@ -90,7 +99,8 @@ function readResults(
   return new Promise((resolve, reject) => {
     let received = 0;
     let rest: Buffer = Buffer.alloc(0);
-    const call = request(`${apiUrl}/groups/${groupId}/results?format=msgpack&follow=true`, { agent }, (response) => {
+    const path = `/groups/${groupId}/results?format=msgpack&follow=true`;
+    const call = request(`${url}${path}`, { agent, headers }, (response) => {
       mustBeOk(response, reject);
       response.on('data', (data: Buffer) => {
         rest = rest.length === 0 ? data : Buffer.concat([rest, data]);

@@ -33,8 +33,9 @@ export class HttpConnection {
     return new HttpConnection(socket);
   }
 
-  post(path: string, body: string): Promise<Buffer> {
-    const head = `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n`;
+  post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Buffer> {
+    const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    const head = `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n${more.join('')}`;
     return this.exchange(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
 

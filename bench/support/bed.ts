@@ -6,7 +6,8 @@ import { PYTHON, PythonClient } from '../../specs/support/python.js';
 import { Program } from './program.js';
 
 export const PYTHON_SCRIPTS = join(PACKAGE_ROOT, 'bench', 'python');
-const FUNCTIONS = join(PYTHON_SCRIPTS, 'functions.py');
+/** The functions of the bench, as source. */
+export const FUNCTIONS = join(PYTHON_SCRIPTS, 'functions.py');
 const NAMES = ['noop', 'nap', 'echo', 'spin'] as const;
 export type FunctionName = (typeof NAMES)[number];
 

@@ -49,6 +49,7 @@ export const TARGETS: readonly Target[] = [
   target('issue 6: throughput with 5 dashboards open', 'watched.dashboards', { atLeast: 0.95 }, 'x alone'),
   target('issue 6: throughput with metrics scraped', 'watched.scraped', { atLeast: 0.95 }, 'x alone'),
   target('issue 7: throughput with functions in `process`', 'sandbox.processToNone', { atLeast: 0.95 }, 'x none'),
+  target('issue 7: throughput with security on', 'security.toOpen', { atLeast: 0.85 }, 'x open'),
   target('7  make bench', 'bench.minutes', { atMost: 10 }, 'minutes'),
 ];
 
