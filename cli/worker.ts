@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
 import { systemClock } from '../actors/clock.js';
 import { WorkerSupervisor } from '../actors/workerSupervisor.js';
 import type { Bus } from '../bus/bus.js';
@@ -103,9 +104,20 @@ function sandboxOptions(config: Config): SandboxOptions {
     environment: config.workerEnvironment,
     network: config.sandboxNetwork,
     readable: config.sandboxReadable,
-    hidden: [config.dataDir],
+    hidden: secretPaths(config),
     temporaryBytes: config.sandboxTemporaryBytes,
   };
+}
+
+/** What functions must not read, though it may lie in the worker's directory: the platform's data, and the files of its deployment. */
+function secretPaths(config: Config): string[] {
+  const { workerTokenFile, dispatcherKeys, workerKeys, configFile } = config;
+  const files = [workerTokenFile, dispatcherKeys, workerKeys, configFile].flatMap((file) =>
+    file === undefined || file === '' ? [] : [resolve(file)],
+  );
+  // Of a folder in which the worker itself was started only the files are hidden.
+  const folders = files.map((file) => dirname(file)).filter((folder) => !`${process.cwd()}/`.startsWith(`${folder}/`));
+  return [config.dataDir, ...files, ...folders];
 }
 
 export interface Wire {

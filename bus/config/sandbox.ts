@@ -37,7 +37,7 @@ export interface SandboxConfig {
 }
 
 /** The platform's own: what they hold must not come into functions' hands. */
-const WITHHELD = /^(REDIS|NATS|NODE_|DISPATCHER_URL$|MPCSFAAS_(?!SPEC_))/;
+const WITHHELD = /^(REDIS|NATS|NODE_|WORKER_|DISPATCHER_|TLS_|CREDENTIALS|FIRST_API_KEY$|MPCSFAAS_(?!SPEC_))/;
 
 export function parseSandbox(env: Environment): SandboxConfig {
   return {

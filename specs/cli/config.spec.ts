@@ -38,6 +38,11 @@ describe('The configuration', () => {
     expect(parseConfig({ PYTHON: 'pypy3' }).python).to.equal('pypy3');
   });
 
+  it('reads what is handed on to functions: names and values, which may hold commas where lines separate them', () => {
+    expect(parseConfig({ WORKER_ENV: 'ONE,TWO=2' }).workerEnvironment).to.deep.equal(['ONE', 'TWO=2']);
+    expect(parseConfig({ WORKER_ENV: 'ONE=1,2\nTWO\n' }).workerEnvironment).to.deep.equal(['ONE=1,2', 'TWO']);
+  });
+
   it('reads sizes in bytes, K, M and G', () => {
     const sizes = ['0', '134217728', '131072k', '128M', '2G'].map(
       (size) => parseConfig({ MAX_MEMORY: size }).maxMemoryBytes,
@@ -54,6 +59,13 @@ describe('The configuration', () => {
     ['SLOTS', '0', 'a whole number from 1 to 1024'],
     ['WORKERS', '-1', 'a whole number from 0 to 1000'],
     ['LEASE_MS', '1e9', 'a whole number from 100 to 86400000'],
+    ['SANDBOX', 'jail', 'one of none, process, bubblewrap'],
+    ['SANDBOX_NETWORK', 'yes', '0 or 1'],
+    [
+      'WORKER_ENV',
+      'WORKER_TOKEN',
+      "names or NAME=value, separated by commas, and none of the platform's own (REDIS_URL, NATS_URL, MPCSFAAS_...)",
+    ],
     ['MAX_MEMORY', '2T', '0 for no limit, or a size from 64M, such as 512M or 2G'],
     ['MAX_MEMORY', '1M', '0 for no limit, or a size from 64M, such as 512M or 2G'],
     ['REDIS_URL', 'localhost:6379', 'a URL such as redis://127.0.0.1:6379'],
