@@ -27,7 +27,12 @@ export function openAuditFile(dataDir: string, onError: (error: unknown) => void
     // Of a file that was there before.
     chmodSync(path, 0o600);
   });
-  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: () => ({}) } };
+  // In place of a level, which says nothing here; pino's lines begin with something.
+  const options = {
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: () => ({ log: 'audit' }) },
+  };
   const log = pino(options, destination);
   return {
     write: (entry) => {
