@@ -23,6 +23,7 @@ const { Graph, layout } = dagre as unknown as {
 
 type Transition = TransitionDefinition<never, EventObject>;
 type Direction = 'wide' | 'tall';
+type Point = Line['points'][number];
 
 /** Of the text of labels: 12 px, in system fonts. */
 const CHARACTER_WIDTH = 6.3;
@@ -106,10 +107,18 @@ function laidOut(machine: AnyStateMachine, lines: readonly LooseLine[], directio
     lines: lines.map((line): Line => {
       const edge = graph.edge(line.from, line.to);
       const points = edge.points.map(({ x, y }) => ({ x: rounded(x), y: rounded(y) }));
-      const label = { x: rounded(edge.x), y: rounded(edge.y), width: rounded(edge.width), height: edge.height };
+      const { x, y } = onCurve(edge, edge.points);
+      const label = { x: rounded(x), y: rounded(y), width: rounded(edge.width), height: edge.height };
       return { ...line, points, label: { ...label, words: wordsOf(line.arrows, line.to, direction) } };
     }),
   };
+}
+
+/** Lines are drawn as curves, which do not reach the one point between two ends. */
+function onCurve(label: Point, points: readonly Point[]): Point {
+  const [from, between, to] = points;
+  if (points.length !== 3 || !from || !between || !to) return label;
+  return { x: from.x / 4 + between.x / 2 + to.x / 4, y: from.y / 4 + between.y / 2 + to.y / 4 };
 }
 
 /** What stands at a line. Where there is little room, not what the state at its end says already. */

@@ -26,6 +26,8 @@ export type Sighting = { frame: Frame } | { error: unknown };
 const ALIVE_MS = 10_000;
 /** Workers, dispatchers and metrics change once a heartbeat: looked at so often. */
 const SLOWLY_MS = 1_000;
+/** Differences to metrics of longer ago say nothing of the present. */
+const LATELY_MS = 10_000;
 const RATE_SPAN_MS = 2_500;
 /** Looks take at most this share of the time, however long one takes. */
 const MOST_BUSY = 0.2;
@@ -44,8 +46,8 @@ export class Sampler {
   private readonly history = new History();
   private readonly watchers = new Set<(sighting: Sighting) => void>();
   private readonly counted: Counted[] = [];
-  private readonly latencies = new RecentLatencies();
-  private readonly rates = new TransitionRates();
+  private latencies = new RecentLatencies();
+  private rates = new TransitionRates();
   private slow: { atMs: number; workers: WorkerRecord[]; dispatchers: DispatcherRecord[] } | undefined;
   private metricsAtMs = -Infinity;
   private timer: NodeJS.Timeout | undefined;
@@ -140,6 +142,11 @@ export class Sampler {
   private gatherMetrics(): void {
     const now = performance.now();
     if (now - this.metricsAtMs < SLOWLY_MS * 0.9) return;
+    if (now - this.metricsAtMs > LATELY_MS) {
+      // What happened while nobody watched did not happen lately.
+      this.latencies = new RecentLatencies();
+      this.rates = new TransitionRates();
+    }
     this.metricsAtMs = now;
     void this.options.metrics.gather().then(
       (families) => {
