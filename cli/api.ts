@@ -11,6 +11,8 @@ import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import type { TaskLists } from '../bus/taskLists.js';
 import { openAuditFile } from './auditFile.js';
 import { type Component, runComponent, type Serving } from './component.js';
+import { expiryOf } from './security/certificates.js';
+import { warnBeforeExpiry } from './security/expiry.js';
 import { keepFirstKey } from './security/firstKey.js';
 import { StartError } from './startError.js';
 
@@ -20,6 +22,8 @@ export function runApi(config: Config): Promise<void> {
     const audit = config.auditLog ? openAuditFile(config.dataDir, component.onError) : undefined;
     const stores = await component.openApiStores();
     const stopTaking = keepFirstKey(stores.apiKeys, config.firstApiKey, component.log);
+    const { tlsCert } = config;
+    const stopWarning = warnBeforeExpiry(component.log, () => (tlsCert === undefined ? [] : [expiryOf(tlsCert)]));
     const control = await component.openControl([
       'tasks.settled',
       'task.output',
@@ -78,6 +82,7 @@ export function runApi(config: Config): Promise<void> {
       ...serving,
       drain: async (graceMs) => {
         stopTaking();
+        stopWarning();
         await serving.drain(graceMs);
         await audit?.close();
       },

@@ -94,6 +94,8 @@ install_servers() {
   local missing=()
   if [ -z "${REDIS_URL:-}" ] && ! have_program redis-server; then missing+=(redis-server); fi
   if [ -z "${NATS_URL:-}" ] && ! have_program nats-server; then missing+=(nats-server); fi
+  # Certificates of deployments are made with it.
+  if ! have_program openssl; then missing+=(openssl); fi
   if [ ${#missing[@]} = 0 ]; then return; fi
   if can_use_apt; then
     say "installing ${missing[*]} (apt); they are not started as services, the platform starts its own"

@@ -40,6 +40,12 @@ export function addSecurityCommands(program: Command, configured: Configure): vo
       (await import('./workerCommands.js')).revokeWorker(configured({}, options)[0], name);
     });
 
+  onDeployment('rotate', 'make new keys, credentials and certificates; the old ones are good for a while')
+    .option('--overlap <duration>', 'for how long, such as 12h or 7d', '7d')
+    .action(async ({ overlap, ...options }: ConfigOptions & { overlap: string }) => {
+      (await import('./rotate.js')).rotate(configured({}, options)[0], overlap);
+    });
+
   onDeployment('redis-acl', 'print the commands that give a Redis of your own the users of this deployment').action(
     async (options: ConfigOptions) => {
       (await import('./serverCommands.js')).printRedisAcl(configured({}, options)[0]);

@@ -7,6 +7,7 @@ import type { RouterSecurity } from '../../bus/zeromq/security/routerSecurity.js
 import { type AllowedWorker, WorkerGate } from '../../bus/zeromq/security/workerGate.js';
 import { BoundedNotices } from './boundedNotices.js';
 import { type DispatcherKey, readDispatcherKeys, readWorkerKeys } from './keyFiles.js';
+import { type Expiring, warnBeforeExpiry } from './expiry.js';
 import { watchForChanges } from './fileWatch.js';
 
 export interface KeyPaths {
@@ -68,6 +69,7 @@ export class DispatcherWire {
       if (this.keysInUse().length !== this.listening.size) again();
     };
     this.stops.push(
+      warnBeforeExpiry(this.log, () => this.tokens()),
       watchForChanges([this.paths.dispatcherKeys, this.paths.workerKeys], again),
       every(systemClock, EXPIRY_MS, expire),
     );
@@ -102,6 +104,12 @@ export class DispatcherWire {
     return readWorkerKeys(this.paths.workerKeys)
       .filter(({ revoked }) => revoked === undefined)
       .map(({ name, publicKey, expires }) => ({ name, publicKey, expiresAtMs: Date.parse(expires) }));
+  }
+
+  /** The newest of each worker: those before it are meant to end. */
+  private tokens(): Expiring[] {
+    const newest = new Map(this.allowed().map(({ name, expiresAtMs }) => [name, expiresAtMs]));
+    return [...newest].map(([name, at]) => ({ what: `the token of worker "${name}"`, at: new Date(at).toISOString() }));
   }
 
   private keysInUse(): DispatcherKey[] {

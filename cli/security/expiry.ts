@@ -22,10 +22,13 @@ export function expiryWarnings(items: readonly Expiring[], nowMs: number): strin
 }
 
 /** Says so in the log, now and every few hours, from 30 days before. Returns how to stop. */
-export function warnBeforeExpiry(log: Logger, items: readonly Expiring[] | (() => readonly Expiring[])): () => void {
+export function warnBeforeExpiry(log: Logger, items: () => readonly Expiring[]): () => void {
   const look = (): void => {
-    const all = typeof items === 'function' ? items() : items;
-    for (const warning of expiryWarnings(all, Date.now())) log.warn(warning);
+    try {
+      for (const warning of expiryWarnings(items(), Date.now())) log.warn(warning);
+    } catch (error) {
+      log.warn({ err: error }, 'it cannot be seen when keys and certificates expire');
+    }
   };
   look();
   return every(systemClock, LOOK_MS, look);

@@ -26,7 +26,8 @@ const needsTls = ({ host }: ServerSecurity): boolean => !isLoopback(host);
 export function redisSecurityArgs(port: number, directory: string, security: ServerSecurity): string[] {
   const users = join(directory, 'users.acl');
   writeRedisUsers(users, readCredentials(security.credentials));
-  const listen = ['--bind', security.host, ...(isLoopback(security.host) ? [] : ['127.0.0.1'])];
+  const everywhere = ['0.0.0.0', '::'].includes(security.host);
+  const listen = ['--bind', security.host, ...(isLoopback(security.host) || everywhere ? [] : ['127.0.0.1'])];
   const shown = needsTls(security) ? shownBy(directory, security) : undefined;
   const how = shown
     ? [
