@@ -106,7 +106,7 @@ const COMMANDS = [
     '-renamenx',
   ],
 ].join(' ');
-const SHARED_KEYS = ['~{q:*', '~workers', '~dispatchers', '~event-seal', '~groups*', '~group:*'];
+const SHARED_KEYS = ['~{q:*', '~workers', '~dispatchers', '~event-seal', '%R~tenants'];
 const KEYS: Record<Exclude<Role, 'admin'>, string[]> = {
   api: ['~*'],
   dispatcher: [...SHARED_KEYS, '%R~function:*', '~runs:*'],
