@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { findProgram } from '../../../workers/sandbox/runtimePaths.js';
 import { PoolFixture } from '../../workers/support/poolFixture.js';
 import type { PythonClient } from '../../workers/support/pythonClient.js';
@@ -12,8 +13,19 @@ export type PoolFixtureOptions = ConstructorParameters<typeof PoolFixture>[1];
 /** A function `f` without arguments. */
 export const lines = (...body: string[]): string => `def f():\n${body.map((line) => `    ${line}\n`).join('')}`;
 
-/** `make test` has tried to install it, and said why it could not. */
-export const bubblewrapIsThere = (): boolean => findProgram('bwrap', process.env['PATH']) !== undefined;
+const NAMESPACES = ['--unshare-pid', '--unshare-net', '--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev'];
+
+/** `make test` has tried to install it, and said why it could not. A kernel that refuses namespaces is told of here. */
+export function bubblewrapIsThere(): boolean {
+  const bwrap = findProgram('bwrap', process.env['PATH']);
+  if (bwrap === undefined) return false;
+  const { status, stderr } = spawnSync(bwrap, [...NAMESPACES, 'true'], { encoding: 'utf8', timeout: 10_000 });
+  if (status === 0) return true;
+  process.stdout.write(
+    `    this machine does not let bubblewrap make namespaces (${stderr.trim()}): its specs are skipped\n`,
+  );
+  return false;
+}
 
 /** A pool in bubblewrap, with small limits; started. */
 export async function startBubblewrapped(client: PythonClient, options: PoolFixtureOptions = {}): Promise<PoolFixture> {
