@@ -32,6 +32,7 @@ import { taskRoutes } from './routes/tasks.js';
 import { MAX_WAIT_SECONDS } from './schemas.js';
 import { SECURITY_HEADERS } from './securityHeaders.js';
 import type { ApiDependencies, ApiServices } from './services.js';
+import { SubmitRate } from './submitRate.js';
 import { Submitter } from './submitter.js';
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 60_000;
@@ -63,10 +64,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     onError: (error) => log.warn({ err: error }, 'tasks that depend on others are told later'),
   });
   const submitter = new Submitter({ ...dependencies, dependencies: resolver });
+  const submitRate = new SubmitRate(config.submitRate ?? 0);
   const connectedWorkers = new ConnectedWorkers(store);
   const services: ApiServices = {
     ...dependencies,
-    ...{ knownFunctions, connectedWorkers, dependencies: resolver, submitter, groups, streams },
+    ...{ knownFunctions, connectedWorkers, dependencies: resolver, submitter, submitRate, groups, streams },
   };
   settled.alsoTell((tasks) => groups.onSettled(tasks));
   const errors: ErrorReplyOptions = {

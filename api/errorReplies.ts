@@ -60,6 +60,8 @@ export function replyError(
   const body = describe(error, request.id);
   const { status } = ERROR_CATALOGUE[body.code];
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
+  if (error instanceof PlatformError && error.retryAfterSeconds !== undefined)
+    reply.header('retry-after', String(error.retryAfterSeconds));
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="mpcsfaas"');
   if (status >= 400 && status < 500) options.onDenied?.(request, status, body.code);
   if (body.code === 'STORE_UNAVAILABLE') options.onStoreAway();

@@ -22,6 +22,7 @@ import type { KnownFunctions } from './knownFunctions.js';
 import type { LiveOutput } from './logs/liveOutput.js';
 import type { PlatformMetrics } from './metrics/platformMetrics.js';
 import type { SettledTasks } from './settledTasks.js';
+import type { SubmitRate } from './submitRate.js';
 import type { Submitter } from './submitter.js';
 
 /** What the API is given by who starts it. */
@@ -52,7 +53,8 @@ export interface ApiDependencies {
   config: Pick<
     Config,
     'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired' | 'apiHostNames' | 'maxConnections' | 'maxConnectionsPerAddress'
-  >;
+  > &
+    Partial<Pick<Config, 'submitRate'>>;
   isReady: () => { redis: boolean; nats: boolean };
   /** True from the moment the process was told to stop: no new tasks are taken. */
   isDraining: () => boolean;
@@ -76,6 +78,7 @@ export interface ApiServices extends ApiDependencies {
   connectedWorkers: ConnectedWorkers;
   dependencies: DependencyResolver;
   submitter: Submitter;
+  submitRate: SubmitRate;
   groups: Groups;
   streams: ResultStreams;
 }

@@ -24,6 +24,9 @@ interface SubmitterOptions {
 /** One caller's tasks, which may lie in several batches: it is answered when the last of them is in the store. */
 interface Submission {
   unwritten: number;
+  unwrittenBytes: number;
+  /** Nothing more of it is written. */
+  isRefused: boolean;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
@@ -51,17 +54,26 @@ export class Submitter {
 
   /**
    * Resolves when all the tasks are in the store.
-   * @throws PlatformError STORE_UNAVAILABLE, TOO_MANY_REQUIREMENTS: some of them may be in the store, and then run.
+   * @throws PlatformError QUOTA_EXCEEDED; STORE_UNAVAILABLE, TOO_MANY_REQUIREMENTS: some of them may be in the store, and then run.
    */
   submit(tasks: readonly NewTask[]): Promise<void> {
     if (tasks.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const submission: Submission = { unwritten: tasks.length, resolve, reject };
-      for (const task of tasks) this.writer.push({ task, submission });
+      const unwrittenBytes = tasks.reduce((sum, task) => sum + task.arguments.length, 0);
+      const submission: Submission = {
+        ...{ unwritten: tasks.length, unwrittenBytes, isRefused: false },
+        ...{ resolve, reject },
+      };
+      for (const task of tasks) {
+        if (task.tenant !== undefined) task.request = submission;
+        this.writer.push({ task, submission });
+      }
     });
   }
 
-  private async write(batch: Entry[]): Promise<void> {
+  private async write(gathered: Entry[]): Promise<void> {
+    const batch = gathered.filter(({ submission }) => !submission.isRefused);
+    if (batch.length === 0) return;
     const { store, announceQueued, transition, dependencies, counts } = this.options;
     counts?.batches.submit.observe(batch.length);
     const claimable = batch.filter(({ task }) => stateOf(task) === 'queued').length;
@@ -76,26 +88,41 @@ export class Submitter {
         transition('task', task.taskId, 'new', 'task.submitted', stateOf(task), { function: task.functionId });
       });
       const blocked = batch.flatMap(({ task }, index) =>
-        task.dependsOn && verdicts[index] !== 'refused' ? [task] : [],
+        task.dependsOn && !((verdicts[index] as SubmitVerdict) in REFUSALS) ? [task] : [],
       );
       if (blocked.length > 0) await dependencies.accepted(blocked);
     } catch (error) {
       for (const { submission } of batch) submission.reject(error);
       return;
     }
-    batch.forEach(({ submission }, index) => {
+    batch.forEach(({ task, submission }, index) => {
       submission.unwritten--;
-      if (verdicts[index] === 'refused') submission.reject(refused());
-      else if (submission.unwritten === 0) submission.resolve();
+      submission.unwrittenBytes -= task.arguments.length;
+      const refusal = REFUSALS[verdicts[index] as keyof typeof REFUSALS] as (() => PlatformError) | undefined;
+      if (refusal) {
+        submission.isRefused = true;
+        submission.reject(refusal());
+      } else if (submission.unwritten === 0) submission.resolve();
     });
   }
 }
 
-const refused = (): PlatformError =>
-  new PlatformError(
-    'TOO_MANY_REQUIREMENTS',
-    'Tasks with too many different combinations of labels and Python versions are waiting already; some tasks of this request were not taken.',
-  );
+const REFUSALS = {
+  refused: () =>
+    new PlatformError(
+      'TOO_MANY_REQUIREMENTS',
+      'Tasks with too many different combinations of labels and Python versions are waiting already; some tasks of this request were not taken.',
+    ),
+  tooMany: () => overQuota('tasks'),
+  tooLarge: () => overQuota('bytes of arguments'),
+};
+
+/** How soon there may be room: what waits is run meanwhile. */
+const QUEUE_RETRY_SECONDS = 5;
+const overQuota = (what: string): PlatformError =>
+  new PlatformError('QUOTA_EXCEEDED', `With this request its tenant would have more ${what} waiting than it may.`, {
+    retryAfterSeconds: QUEUE_RETRY_SECONDS,
+  });
 
 const stateOf = ({ dependsOn, delayMs }: NewTask): 'blocked' | 'queued' | 'delayed' =>
   dependsOn ? 'blocked' : delayMs === 0 ? 'queued' : 'delayed';

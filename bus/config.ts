@@ -6,6 +6,7 @@ import { parseSecurity, type SecurityConfig } from './config/security.js';
 import { type ServersConfig, parseServers } from './config/servers.js';
 import { parseTracing, type TracingConfig } from './config/tracing.js';
 import { type TasksConfig, parseTasks } from './config/tasks.js';
+import { parseTenants, type TenantsConfig } from './config/tenants.js';
 import { type WorkersConfig, parseWorkers } from './config/workers.js';
 import { type Environment } from './config/values.js';
 
@@ -25,6 +26,7 @@ export interface Config
     DispatchingConfig,
     TasksConfig,
     SecurityConfig,
+    TenantsConfig,
     TracingConfig {}
 
 /**
@@ -42,5 +44,6 @@ export function parseConfig(env: Environment): Config {
     ...parseTasks(env),
     ...parseSecurity(env),
     ...parseTracing(env),
+    ...parseTenants(env),
   };
 }

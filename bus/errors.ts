@@ -78,8 +78,12 @@ export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 export class PlatformError extends Error {
   readonly code: ErrorCode;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  /** When it is worth trying again, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterSeconds?: number }) {
     super(message, options);
+    this.retryAfterSeconds = options?.retryAfterSeconds;
     this.name = 'PlatformError';
     this.code = code;
   }

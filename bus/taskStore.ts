@@ -32,6 +32,7 @@ export interface TaskStore {
   /**
    * new -> queued | delayed | blocked. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
    * requirements are waiting that no other one is taken.
+   * `tooMany`, `tooLarge`: with this request its tenant would have more tasks, or bytes of arguments, waiting than it may.
    */
   submit(tasks: NewTask[]): Promise<SubmitVerdict[]>;
   /**
@@ -124,7 +125,13 @@ export interface FunctionRecord {
   origin?: OriginSummary;
 }
 
-export type SubmitVerdict = 'accepted' | 'existing' | 'refused';
+export type SubmitVerdict = 'accepted' | 'existing' | 'refused' | 'tooMany' | 'tooLarge';
+
+/** What of a request is not in the store yet. */
+export interface RequestRest {
+  readonly unwritten: number;
+  readonly unwrittenBytes: number;
+}
 
 export interface NewTask {
   /** Minted by the caller before the first try, so that a repeat finds the task there. */
@@ -150,6 +157,8 @@ export interface NewTask {
   trace?: string;
   /** Whose it is; absent: of `default`. */
   tenant?: string;
+  /** With which it came, where its tenant may have limits: it is taken whole. */
+  request?: RequestRest;
 }
 
 /** A task that waits for another one. */

@@ -30,3 +30,18 @@ export const isVisible = (asker: Asker, lane: string): boolean =>
 /** Behind the names of keys that tenants have apart: '' for `default`. */
 export const tenantSuffix = (tenant: string | undefined): string =>
   tenant === undefined || tenant === DEFAULT_TENANT ? '' : `:${tenant}`;
+
+/** What a tenant may have; 0 or absent: no limit, or that for all tenants. */
+export interface TenantLimits {
+  /** Tasks that wait: queued, delayed, between two tries, or for other tasks. */
+  readonly maxWaiting?: number;
+  /** Bytes of their arguments. */
+  readonly maxWaitingBytes?: number;
+  readonly maxRunning?: number;
+}
+
+export interface TenantUsage {
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  readonly running: number;
+}

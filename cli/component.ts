@@ -15,6 +15,7 @@ import { NatsBus } from '../bus/natsBus.js';
 import { connectRedis, type DependencyEvents } from '../bus/redis/connection.js';
 import { RedisApiKeys } from '../bus/redis/redisApiKeys.js';
 import { RedisGroupStore } from '../bus/redis/redisGroupStore.js';
+import { RedisTenants } from '../bus/redis/redisTenants.js';
 import { RedisTaskLists } from '../bus/redis/redisTaskLists.js';
 import { RedisIdempotencyStore } from '../bus/redis/redisIdempotencyStore.js';
 import { RedisTaskStore } from '../bus/redis/redisTaskStore.js';
@@ -166,6 +167,14 @@ export async function runComponent(
       const groupStore = new RedisGroupStore(redis, { resultTtlSeconds });
       const idempotencyStore = new RedisIdempotencyStore(redis, { resultTtlSeconds });
       const lists = new RedisTaskLists(redis, { shards });
+      if (kind === 'api') {
+        const defaults = {
+          maxWaiting: config.tenantMaxQueued,
+          maxWaitingBytes: config.tenantMaxQueuedBytes,
+          maxRunning: config.tenantMaxRunning,
+        };
+        await new RedisTenants(redis, { shards }).setLimits(undefined, defaults).catch(onError);
+      }
       return { store, groupStore, idempotencyStore, lists, apiKeys: new RedisApiKeys(redis) };
     },
     openControl: async (topics) => {

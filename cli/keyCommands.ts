@@ -3,6 +3,7 @@ import { SCOPES } from '../bus/apiKeys.js';
 import { DEFAULT_TENANT } from '../bus/tenants.js';
 import type { Config, Environment } from '../bus/config.js';
 import type { CreateOptions } from './keys.js';
+import type { SetOptions } from './tenants.js';
 
 const collect = (value: string, previous: readonly string[]): string[] => [...previous, value];
 
@@ -36,5 +37,32 @@ export function addKeyCommands(program: Command, configured: () => [Config, Envi
     .option('--json', 'objects for programs, one per line')
     .action(async (ids: string[], options: { json?: boolean }) =>
       (await import('./keys.js')).revokeKeys(...configured(), ids, options),
+    );
+}
+
+/** `mpcsfaas tenant ...`: on Redis itself, as keys. */
+export function addTenantCommands(program: Command, configured: () => [Config, Environment]): void {
+  const tenant = program
+    .command('tenant')
+    .description('list tenants and set their limits, in the Redis of the platform (REDIS_URL)');
+
+  tenant
+    .command('list')
+    .description('tenants, what they have queued and running, and limits of their own')
+    .option('--json', 'objects for programs, one per line')
+    .action(async (options: { json?: boolean }) =>
+      (await import('./tenants.js')).listTenants(...configured(), options),
+    );
+
+  tenant
+    .command('set')
+    .description('set limits of a tenant, from now on; what is not named stays, 0 is no limit')
+    .argument('<tenant>', 'name, as its keys have it')
+    .option('--max-queued <tasks>', 'tasks that wait, also for a time or for other tasks')
+    .option('--max-queued-bytes <bytes>', 'of the arguments of tasks that wait')
+    .option('--max-running <tasks>', 'tasks that run at once')
+    .option('--json', 'an object for programs')
+    .action(async (name: string, options: SetOptions) =>
+      (await import('./tenants.js')).setLimits(...configured(), name, options),
     );
 }

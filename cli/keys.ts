@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { existsSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -90,11 +91,19 @@ export function revokeKeys(
   });
 }
 
-async function withKeys(
+const withKeys = (
+  config: Config,
+  env: Environment,
+  options: { json?: boolean },
+  work: (opened: Opened) => Promise<void>,
+): Promise<void> => withRedis(config, env, options, (redis, screen) => work({ keys: new RedisApiKeys(redis), screen }));
+
+/** Connects to the platform's Redis for one command. @throws CommandError in words for people */
+export async function withRedis(
   config: Config,
   env: Environment,
   { json }: { json?: boolean },
-  work: (opened: Opened) => Promise<void>,
+  work: (redis: Redis, screen: Screen) => Promise<void>,
 ): Promise<void> {
   const url = redisUrl(config, env);
   const redis = connectRedis(redisAccess({ ...config, redisUrl: url }, 'admin'), {
@@ -111,7 +120,7 @@ async function withKeys(
         EXIT.unreachable,
       );
     }
-    await work({ keys: new RedisApiKeys(redis), screen: openScreen(json === true, env) });
+    await work(redis, openScreen(json === true, env));
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     throw new CommandError(error.message, error.code === 'STORE_UNAVAILABLE' ? EXIT.unreachable : EXIT.usage);

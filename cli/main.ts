@@ -10,6 +10,7 @@ import type { Role } from '../bus/config/security.js';
 import { addClientCommands } from './client/commands.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
+<<<<<<< HEAD
 import { addKeyCommands } from './keyCommands.js';
 import { addSecurityCommands, type ConfigOptions } from './security/commands.js';
 import { CONFIG_VARIABLE } from './security/configFile.js';
@@ -17,6 +18,10 @@ import { requireSafePosture } from './security/posture.js';
 import { forRole } from './security/roles.js';
 import { requireOwnName, tokenSource } from './security/workerToken.js';
 import { explain, StartError } from './startError.js';
+=======
+import { addKeyCommands, addTenantCommands } from './keyCommands.js';
+import { explain } from './startError.js';
+>>>>>>> 3db3230 (Limit what tenants have waiting and running, and what a key submits: 429 with Retry-After, which the Python client obeys)
 
 const EXIT_FAILED = 1;
 
@@ -179,11 +184,17 @@ starting('monitor', 'start a heartbeat monitor').action(async (options: StartOpt
   await (await import('./monitor.js')).runMonitor(configured({}, options, 'monitor')[0]);
 });
 
+<<<<<<< HEAD
 starting('redis', 'start a redis-server with the settings of the platform, on the port of REDIS_URL').action(
   async (options: StartOptions) => {
     await (await import('./server.js')).runRedis(...configured({}, options));
   },
 );
+=======
+addKeyCommands(program, configured);
+addTenantCommands(program, configured);
+addClientCommands(program, environment());
+>>>>>>> 3db3230 (Limit what tenants have waiting and running, and what a key submits: 429 with Retry-After, which the Python client obeys)
 
 starting('nats', 'start a nats-server with the settings of the platform, on the port of NATS_URL').action(
   async (options: StartOptions) => {

@@ -66,6 +66,7 @@ instead of base64.`,
             'IDEMPOTENCY_MISMATCH',
             'NO_WORKER_WITH_PYTHON',
             'TOO_MANY_REQUIREMENTS',
+            'QUOTA_EXCEEDED',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
@@ -85,6 +86,7 @@ instead of base64.`,
       const trace = traceRequest(services.tracer, request, reply);
       const defaults = { maxAttempts: config.maxAttempts, pythons, tenant, trace };
       const tasks = requests.map((one) => newTask(ids(), one, defaults));
+      services.submitRate.take(request.principal, tasks.length);
       await connectedWorkers.mustFit(tasks);
       await mustExist(tasks, services.store, asker);
       const taskIds = tasks.map(({ taskId }) => taskId);

@@ -68,6 +68,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'IDEMPOTENCY_MISMATCH',
             'NO_WORKER_WITH_PYTHON',
             'TOO_MANY_REQUIREMENTS',
+            'QUOTA_EXCEEDED',
             'BODY_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
@@ -86,6 +87,7 @@ function executeRoute(app: Api, services: ApiServices): void {
       const trace = traceRequest(services.tracer, request, reply);
       const defaults = { maxAttempts: config.maxAttempts, pythons, tenant: ownerOf(principal), trace };
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
+      services.submitRate.take(principal, 1);
       await connectedWorkers.mustFit([task]);
       const { taskId } = task;
       request.audited = { task_id: taskId, function_id: functionId };

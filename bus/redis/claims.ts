@@ -27,7 +27,7 @@ type ClaimedFields = [
 ];
 const FIELDS = 6;
 
-const script = new Script<Answer>('claim', 'story', 'requirement', 'turns');
+const script = new Script<Answer>('claim', 'story', 'tenant', 'requirement', 'usage', 'turns');
 
 /** How much a claim may take; `nonce` is the second half of the fences it gives. */
 export interface ClaimBounds {

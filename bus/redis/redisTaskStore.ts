@@ -27,6 +27,7 @@ import { RedisFunctions } from './redisFunctions.js';
 import { IndexSweeper } from './indexSweeper.js';
 import { PRIORITIES } from './keys.js';
 import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from './largeValues.js';
+import { RequestRests } from './requestRests.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
@@ -49,17 +50,25 @@ export interface RedisTaskStoreOptions {
 const MAX_REQUIREMENTS = 1_000;
 
 const scripts = {
-  submit: new Script<number[]>('submit', 'tenant', 'requirement', 'waiting'),
+  submit: new Script<number[]>('submit', 'tenant', 'requirement', 'usage', 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'waiting'),
-  release: new Script<number[]>('release', 'story', 'requirement'),
-  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>('cancel', 'tenant', 'ending', 'waiting'),
+  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'usage', 'waiting'),
+  release: new Script<number[]>('release', 'story', 'tenant', 'requirement', 'usage'),
+  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>(
+    'cancel',
+    'tenant',
+    'ending',
+    'requirement',
+    'usage',
+    'waiting',
+  ),
   reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>(
     'reap',
     'story',
     'tenant',
     'ending',
     'requirement',
+    'usage',
     'waiting',
   ),
 };
@@ -84,6 +93,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
+      const rests = new RequestRests(this.shards.all.length);
       for (const run of runsAlike(batch)) {
         const { functionId, priority, maxAttempts, delayMs, tenant, requirement } = run[0] as NewTask;
         const extras = taskExtras(run[0] as NewTask);
@@ -95,6 +105,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
           delayMs,
           extras,
           laneOf(tenant, requirement),
+          ...(tenant === undefined ? [] : rests.before(run)),
           run.length,
         );
         for (const { taskId, arguments: value } of run) {
@@ -104,7 +115,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       }
       const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
-      return verdicts.map((verdict) => (verdict === 1 ? 'accepted' : verdict === 0 ? 'existing' : 'refused'));
+      return verdicts.map((verdict) => SUBMIT_VERDICTS[-verdict + 1] ?? 'refused');
     });
   }
 
@@ -275,5 +286,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
   }
 }
 
+/** By what `submit.lua` answers: 1, 0, -1, ... */
+const SUBMIT_VERDICTS: readonly SubmitVerdict[] = ['accepted', 'existing', 'refused', 'tooMany', 'tooLarge'];
 const NO_BYTES = Buffer.alloc(0);
 const taskIdOf = ({ taskId }: { taskId: string }): string => taskId;

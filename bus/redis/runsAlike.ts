@@ -21,4 +21,5 @@ const isAlike = (a: NewTask, b: NewTask): boolean =>
   a.delayMs === b.delayMs &&
   a.requirement === b.requirement &&
   a.tenant === b.tenant &&
+  a.request === b.request &&
   taskExtras(a) === taskExtras(b);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import time
@@ -22,11 +23,16 @@ KEY_VARIABLE: Final = "MPCSFAAS_API_KEY"
 JSON_TYPE: Final = "application/json"
 MSGPACK_TYPE: Final = "application/x-msgpack"
 
+_log = logging.getLogger("mpcsfaas")
+
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _CONNECTIONS: Final = 16
+# A pause that the API asks for is worth a word from this length on; it never asks for more than so much.
+_SAY_FROM_S: Final = 2.0
+_LONGEST_ASKED_S: Final = 60.0
 # Asked again: the API is starting, stopping, or cannot reach Redis.
 _PASSING: Final = frozenset({429, 502, 503, 504})
 
@@ -112,7 +118,7 @@ class Transport:
             refused = refusal(response.status, _answer(response.data))
             if response.status not in _PASSING:
                 raise refused
-            patience.wait(f"{self.url} answers {response.status}: {refused}", refused)
+            patience.wait(f"{self.url} answers {response.status}: {refused}", refused, _retry_after(response))
 
     def open(self, method: str, target: str, body: Any, accept: str, read_s: float) -> Any:
         """Send a request and return the response, a `urllib3` one, unread, for `stream`. Tried once.
@@ -152,14 +158,22 @@ class Patience:
     def forgive(self) -> None:
         """Something went well."""
         self._until = time.monotonic() + self._timeout
+        self._said = False
         self._pause_s = _FIRST_PAUSE_S
 
-    def wait(self, why: str, cause: BaseException) -> None:
-        """Pause; raises PlatformUnreachable when the time is over."""
+    def wait(self, why: str, cause: BaseException, asked_s: float = 0.0) -> None:
+        """Pause, as long as the API has asked for or longer; raises PlatformUnreachable when the time is over.
+
+        A pause that the API asked for is said once, since people would wonder at the silence.
+        """
         now = time.monotonic()
         if now >= self._until:
             raise PlatformUnreachable(f"{why} (tried for {self._timeout:g} s)") from cause
-        time.sleep(min(self._pause_s * random.uniform(0.5, 1.0), self._until - now))
+        if asked_s >= _SAY_FROM_S and not self._said:
+            _log.warning("%s; trying again for up to %g s", why, self._until - now)
+            self._said = True
+        pause_s = max(asked_s, self._pause_s * random.uniform(0.5, 1.0))
+        time.sleep(min(pause_s, self._until - now))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
 
@@ -173,6 +187,14 @@ def _identity(key: str) -> Mapping[str, str]:
             f"the API key (api_key, {KEY_VARIABLE}) must be one word such as mpcs_..., of ASCII letters"
         )
     return {"authorization": f"Bearer {key}"}
+
+
+def _retry_after(response: Any) -> float:
+    """Seconds to wait that the answer asks for, 0 for none."""
+    try:
+        return min(max(float(response.headers.get("retry-after", "0")), 0.0), _LONGEST_ASKED_S)
+    except ValueError:
+        return 0.0
 
 
 def _answer(data: bytes) -> Any:

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { ShardKeys } from '../../bus/redis/keys.js';
+import { isTerminal } from '../../bus/taskStore.js';
 import type { ShardData } from './memoryStoreData.js';
 
 const ID_LENGTH = 36;
@@ -27,4 +28,28 @@ export function impliedCounts({ tasks, queues, failures }: ShardData): Counts {
     }
   }
   return counts;
+}
+
+const usageKey = ({ counts }: ShardKeys): string => counts.replace(/counts$/, 'usage');
+
+export async function realUsage(redis: Redis, keys: ShardKeys): Promise<Counts> {
+  const fields = Object.entries(await redis.hgetall(usageKey(keys))).map(([field, value]) => [field, Number(value)]);
+  return Object.fromEntries(fields.filter(([, count]) => count !== 0)) as Counts;
+}
+
+/** What tenants have waiting and running follows from the tasks as well. */
+export function impliedUsage({ tasks }: ShardData): Counts {
+  const usage: Counts = {};
+  const add = (field: string, count: number): void => {
+    if (count !== 0) usage[field] = (usage[field] ?? 0) + count;
+  };
+  for (const { tenant, state, arguments: bytes } of tasks.values()) {
+    if (tenant === undefined || isTerminal(state)) continue;
+    if (state === 'running') add(`${tenant}/running`, 1);
+    else {
+      add(`${tenant}/waiting`, 1);
+      add(`${tenant}/bytes`, bytes?.length ?? 0);
+    }
+  }
+  return usage;
 }

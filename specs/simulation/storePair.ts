@@ -8,7 +8,7 @@ import { laneOf } from '../../bus/tenants.js';
 import type { Turns } from './memoryTurns.js';
 import { MemoryStoreData, type ShardData, type Streams } from './memoryStoreData.js';
 import { MemoryTaskStore } from './memoryTaskStore.js';
-import { impliedCounts, realCounts } from './storeCounts.js';
+import { impliedCounts, impliedUsage, realCounts, realUsage } from './storeCounts.js';
 import { type Links, modelLinks, realLinks } from './storeLinks.js';
 
 /** `over`: has run out when the next command comes; `lasting`: never runs out. So equality does not hang on a millisecond. */
@@ -127,6 +127,7 @@ export class StorePair {
     for (const [index, shard] of this.data.shards.entries()) {
       const keys = this.keys[index]!;
       expect(listsOf(shard), `lists of shard ${index}`).to.deep.equal(await this.realLists(keys));
+      expect(await realUsage(this.redis, keys), `usage of shard ${index}`).to.deep.equal(impliedUsage(shard));
       expect(await realCounts(this.redis, keys), `counts of shard ${index}`).to.deep.equal(impliedCounts(shard));
       const links: Links = await realLinks(this.redis, keys, this.taskIds);
       expect(modelLinks(shard, this.taskIds), `dependencies in shard ${index}`).to.deep.equal(links);

@@ -97,7 +97,7 @@ describe('tenants that take turns', function () {
     await fixture.store.claim('dispatcher', 100);
     const stats = await fixture.redis.info('commandstats');
     const calls = [...stats.matchAll(/calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
-    expect(calls).to.be.below(100 * 8);
+    expect(calls).to.be.below(100 * 10);
   });
 
   it('cost nothing where there is one tenant alone: the same commands as ever', async () => {
@@ -106,8 +106,11 @@ describe('tenants that take turns', function () {
     await fixture.redis.config('RESETSTAT');
     await fixture.store.claim('dispatcher', 2);
     const stats = await fixture.redis.info('commandstats');
-    const called = Object.fromEntries(
-      [...stats.matchAll(/cmdstat_([^:|]+):calls=(\d+)/g)].map(([, name, count]) => [name, Number(count)]),
+    const called: Record<string, number> = Object.fromEntries(
+      [...stats.matchAll(/cmdstat_([^:|]+):calls=(\d+)/g)].map(([, name = '', count]): [string, number] => [
+        name,
+        Number(count),
+      ]),
     );
     expect(called).to.include({ rpop: 2, hget: 1, zrange: 1, zadd: 1, hset: 2, hmget: 2 });
     expect(called).not.to.have.any.keys('zcard', 'zscore', 'zmscore');

@@ -35,9 +35,11 @@ for i = 4, #ARGV do
     end
     redis.call('EXPIRE', key, seconds_kept(task[3], ttl))
     failed_as(id, 'Cancelled', task[5])
+    moved(task[5], key, state, 'cancelled')
     verdicts[#verdicts + 1] = { 'cancelled', state, task[2] or '', take_dependents(prefix, id, task[3]) }
   end
 end
 index_failures(KEYS[3])
 keep_counts(prefix)
+keep_usage(prefix, time)
 return verdicts

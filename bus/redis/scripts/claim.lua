@@ -59,7 +59,7 @@ end
 local last_function
 
 -- Takes so many ids from a list; returns how many of them were claimed, and whether the list is empty now.
-local function take(list, count)
+local function take(list, count, tenant)
   local ids = redis.call('RPOP', list, count)
   if not ids then return 0, true end
   local taken = 0
@@ -90,7 +90,13 @@ local function take(list, count)
       leases[#leases + 1] = deadline
       leases[#leases + 1] = id
       taken = taken + 1
-      bytes = bytes - (task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args'))
+      local size = task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args')
+      bytes = bytes - size
+      if tenant then
+        use(tenant, 'waiting', -1)
+        use(tenant, 'bytes', -size)
+        use(tenant, 'running', 1)
+      end
     else
       dead = dead + 1
     end
@@ -99,12 +105,12 @@ local function take(list, count)
 end
 
 -- Takes a lane's share from a list; returns whether it may have more, and workers for it, how many it took, and whether the list is empty.
-local function serve(lane, list, share)
+local function serve(lane, list, share, tenant)
   local has_credit, given = false, 0
   for i = 1, #lane.offers do
     local offer = lane.offers[i]
     while credits[offer] > 0 and share > 0 and bytes > 0 do
-      local taken, is_empty = take(list, math.min(share, credits[offer]))
+      local taken, is_empty = take(list, math.min(share, credits[offer]), tenant)
       if taken > 0 then
         credits[offer] = credits[offer] - taken
         share, limit, given = share - taken, limit - taken, given + taken
@@ -131,7 +137,7 @@ local has_tenants = string.sub(version, -1) == '/'
 
 for priority = 1, 3 do
   local open = lanes
-  if has_tenants and left() > 0 and serve_in_turns(KEYS[priority], lanes, left, serve, may_serve) then open = {} end
+  if has_tenants and left() > 0 and serve_in_turns(KEYS[priority], lanes, left, serve, may_serve, prefix) then open = {} end
   while limit > 0 and bytes > 0 and #open > 0 do
     local share = math.max(1, math.floor(limit / #open))
     local still = {}
@@ -146,6 +152,7 @@ for priority = 1, 3 do
 end
 if retried > 0 then redis.call('HINCRBY', counts_key, 'retrying', -retried) end
 
+if has_tenants then keep_usage(prefix, time) end
 if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
 
 if version == ARGV[7] then return { promoted, claimed, groups, dependent, traced } end

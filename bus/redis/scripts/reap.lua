@@ -60,10 +60,12 @@ for i = 1, #expired do
       redis.call('EXPIRE', key, seconds_kept(task[10], ttl))
       failed_as(id, 'WorkerFailure', task[11])
     end
+    moved(task[11], key, 'running', state)
     answer[#answer + 1] = { id, state, attempt, failure, state == 'failed' and take_dependents(prefix, id, task[10]) or '' }
   end
   redis.call('ZREM', KEYS[4], id)
 end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_usage(prefix, time)
 return answer

@@ -21,9 +21,11 @@ for i = 2, #ARGV, 2 do
     redis.call('HDEL', key, 'fence', 'claim')
     redis.call('ZREM', KEYS[4], id)
     redis.call('RPUSH', queue_for(KEYS[tonumber(task[3] or 2)], task[6], KEYS[5], time), id)
+    moved(task[6], key, 'running', 'queued')
     verdicts[#verdicts + 1] = 1
   else
     verdicts[#verdicts + 1] = 0
   end
 end
+keep_usage(prefix, time)
 return verdicts

@@ -44,6 +44,7 @@ for i = 3, #ARGV, 3 do
   if task[1] == 'blocked' then
     if WORDS[state] then
       verdict = fail(id, key, task[5], task[6], dependency, state)
+      moved(task[6], key, 'blocked', 'failed')
     else
       local unmet = unmet_key(prefix, id)
       redis.call('SREM', unmet, dependency)
@@ -55,4 +56,5 @@ for i = 3, #ARGV, 3 do
 end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_usage(prefix, time)
 return answer

@@ -134,7 +134,7 @@ while at <= #ARGV do
     at = at + 4
   end
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'large')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'large', 'needs')
   local large_result = payload == '' and 'large_result:' .. fence
   local is_large = large_result and redis.call('HEXISTS', key, large_result) == 1
   local verdict = 'stale'
@@ -155,6 +155,7 @@ while at <= #ARGV do
     end
     if task[4] and verdict == 'completed' then redis.call('HDEL', key, 'large', 'large_args') end
     if is_large and (verdict == 'completed' or verdict == 'failed') then redis.call('HDEL', key, 'result') end
+    if task[5] then moved(task[5], key, 'running', verdict) end
     finished_leases[#finished_leases + 1] = id
   elseif task[2] == fence and (task[1] == 'completed' or task[1] == 'failed') then
     verdict = 'duplicate'
@@ -174,5 +175,6 @@ end
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_usage(prefix, time)
 if are_plain then return {} end
 return verdicts

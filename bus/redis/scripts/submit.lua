@@ -3,16 +3,17 @@
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements   KEYS[7] blocked
 -- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), lane
---         (`needs`), number of tasks, then per task: id, arguments.
+--         (`needs`), where it names a tenant: number and bytes of the tasks of the same request from here on; number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
--- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting.
+-- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting,
+-- -2 refused: the tenant would have more tasks waiting than it may, -3: more bytes of arguments.
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%.0f', now)
 local verdicts = {}
-local lists, pushes, admitted = {}, {}, {}
+local lists, pushes, admitted, refused = {}, {}, {}, {}
 
 -- Forgets requirements of which nothing waits, used last at least so long ago; not those of this batch, whose tasks are pushed at its
 -- end. Tasks that are put back into a queue make their requirement known again.
@@ -42,6 +43,14 @@ local function admit(requirement)
   return true
 end
 
+-- Whether so much more is too much for the tenant: a request is taken whole or not at all.
+local function over_limit(tenant, tasks, bytes)
+  if refused[tenant] then return refused[tenant] end
+  local room, byte_room = room_for(prefix, tenant, 'waiting'), room_for(prefix, tenant, 'bytes')
+  refused[tenant] = room and tasks > room and -2 or byte_room and bytes > byte_room and -3
+  return refused[tenant]
+end
+
 -- Where ids are gathered to be pushed at once.
 local function ids_for(priority, lane)
   local list = queue_for(KEYS[tonumber(priority)], lane, KEYS[6], time)
@@ -55,11 +64,18 @@ end
 local at = 3
 while at <= #ARGV do
   local function_id, priority, max, timeout = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local delay, extras, lane, count = tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
-  at = at + 8
+  local delay, extras, lane = tonumber(ARGV[at + 4]), ARGV[at + 5], ARGV[at + 6]
+  at = at + 7
   local push
   local tenant, requirement = nil, lane
   if lane ~= '' then tenant, requirement = tenant_of(lane), string.match(lane, '[^/]*$') end
+  local request_tasks, request_bytes, refusal = 0, 0, nil
+  if tenant then
+    request_tasks, request_bytes = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    at = at + 2
+  end
+  local count = tonumber(ARGV[at])
+  at = at + 1
   local own, others = indexes_of(tenant)
   local state, since, since_text = 'queued', 'submitted', now_text
   if delay > 0 then state, since, since_text = 'delayed', 'history', now_text .. ' task.submitted delayed' end
@@ -86,11 +102,18 @@ while at <= #ARGV do
     if before then
       if before == 'completed' then redis.call('HDEL', key, 'large_args') end
       verdicts[#verdicts + 1] = 0
-    elseif not push and not admit(requirement) then
+    else
+      if not push and not refusal then
+        -- Those before it are there already.
+        if tenant then refusal = over_limit(tenant, request_tasks - (i - at) / 2, request_bytes) end
+        if not refusal and not admit(requirement) then refusal = -1 end
+      end
+    end
+    if not before and refusal then
       -- Large arguments are there before it.
       redis.call('DEL', key)
-      verdicts[#verdicts + 1] = -1
-    else
+      verdicts[#verdicts + 1] = refusal
+    elseif not before then
       push = push or ids_for(priority, lane)
       redis.call('HSET', key, 'state', state, 'function', function_id, 'args', ARGV[i + 1], since, since_text, unpack(unusual))
       if ARGV[i + 1] == '' and redis.call('HEXISTS', key, 'large_args') == 1 then
@@ -106,6 +129,7 @@ while at <= #ARGV do
       else
         push[#push + 1] = id
       end
+      if tenant then moved(lane, key, 'new', state) end
       own[#own + 1] = id
       if others then others[#others + 1] = id end
       verdicts[#verdicts + 1] = 1
@@ -120,4 +144,5 @@ for i = 1, #lists do
 end
 -- One entry for the whole batch of a tenant, for lists: see taskIndex.ts.
 write_indexes(KEYS[5], 5000000, '')
+keep_usage(prefix, time)
 return verdicts

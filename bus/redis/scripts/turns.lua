@@ -11,7 +11,7 @@
 -- @param left answers how many tasks may still be given   @param serve gives tasks of a list, see claim.lua
 -- @param may_serve whether the lane's workers have room
 -- Returns false where no tenant waits, having given nothing.
-local function serve_in_turns(queue, lanes, left, serve, may_serve)
+local function serve_in_turns(queue, lanes, left, serve, may_serve, prefix)
   local open, waiting = {}, 0
   for _, lane in ipairs(lanes) do
     if may_serve(lane) then
@@ -47,13 +47,21 @@ local function serve_in_turns(queue, lanes, left, serve, may_serve)
     if not chosen then break end
     local place = open[chosen]
     local lane = place.lane
-    if tenant ~= '' and pass_of(tenant) > pass then
+    local room = tenant ~= '' and room_for(prefix, tenant, 'running')
+    if room and room <= 0 then
+      -- It runs as many as it may, and waits for one of them to end.
+      local held = string.gsub(prefix, 'task:$', 'held')
+      local lines = queue .. '\n' .. tenant .. '/' .. lane.requirement .. '\n'
+      redis.call('HSET', held, tenant, (redis.call('HGET', held, tenant) or '') .. lines)
+      redis.call('ZREM', place.turns, tenant)
+      look(place)
+    elseif tenant ~= '' and pass_of(tenant) > pass then
       -- It was given something elsewhere meanwhile.
       redis.call('ZADD', place.turns, pass_of(tenant), tenant)
       look(place)
     else
       local list = tenant == '' and queue .. lane.suffix or queue .. ':' .. tenant .. '/' .. lane.requirement
-      local _, taken, is_empty = serve(lane, list, math.min(share, left()))
+      local _, taken, is_empty = serve(lane, list, math.min(share, left(), room or share), tenant ~= '' and tenant)
       if taken > 0 then
         last = math.max(last, pass)
         passes[tenant] = pass + taken
