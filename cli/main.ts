@@ -10,18 +10,13 @@ import type { Role } from '../bus/config/security.js';
 import { addClientCommands } from './client/commands.js';
 import { CommandError, EXIT } from './client/platformApi.js';
 import { environment } from './environment.js';
-<<<<<<< HEAD
-import { addKeyCommands } from './keyCommands.js';
+import { addKeyCommands, addTenantCommands } from './keyCommands.js';
 import { addSecurityCommands, type ConfigOptions } from './security/commands.js';
 import { CONFIG_VARIABLE } from './security/configFile.js';
 import { requireSafePosture } from './security/posture.js';
 import { forRole } from './security/roles.js';
 import { requireOwnName, tokenSource } from './security/workerToken.js';
 import { explain, StartError } from './startError.js';
-=======
-import { addKeyCommands, addTenantCommands } from './keyCommands.js';
-import { explain } from './startError.js';
->>>>>>> 3db3230 (Limit what tenants have waiting and running, and what a key submits: 429 with Retry-After, which the Python client obeys)
 
 const EXIT_FAILED = 1;
 
@@ -184,17 +179,11 @@ starting('monitor', 'start a heartbeat monitor').action(async (options: StartOpt
   await (await import('./monitor.js')).runMonitor(configured({}, options, 'monitor')[0]);
 });
 
-<<<<<<< HEAD
 starting('redis', 'start a redis-server with the settings of the platform, on the port of REDIS_URL').action(
   async (options: StartOptions) => {
     await (await import('./server.js')).runRedis(...configured({}, options));
   },
 );
-=======
-addKeyCommands(program, configured);
-addTenantCommands(program, configured);
-addClientCommands(program, environment());
->>>>>>> 3db3230 (Limit what tenants have waiting and running, and what a key submits: 429 with Retry-After, which the Python client obeys)
 
 starting('nats', 'start a nats-server with the settings of the platform, on the port of NATS_URL').action(
   async (options: StartOptions) => {
@@ -204,6 +193,7 @@ starting('nats', 'start a nats-server with the settings of the platform, on the 
 
 addSecurityCommands(program, configured);
 addKeyCommands(program, () => configured({}, {}, 'admin'));
+addTenantCommands(program, () => configured({}, {}, 'admin'));
 
 /** The configuration, as the role sees it when the command is that of an actor; and the variables it was made of. */
 function configured(overrides: Environment = {}, options: StartOptions = {}, role?: Role): [Config, Environment] {

@@ -110,7 +110,7 @@ const SHARED_KEYS = ['~{q:*', '~workers', '~dispatchers', '~event-seal', '%R~ten
 const KEYS: Record<Exclude<Role, 'admin'>, string[]> = {
   api: ['~*'],
   dispatcher: [...SHARED_KEYS, '%R~function:*', '~runs:*'],
-  monitor: [...SHARED_KEYS],
+  monitor: [...SHARED_KEYS, '%R~tenants'],
 };
 /** For people who look after the platform: all data, and what shows how the server stands. */
 const ADMIN = '~* &* +@all -flushall -flushdb -shutdown -debug -module -replicaof -slaveof -failover -migrate -restore';
