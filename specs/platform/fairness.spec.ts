@@ -43,7 +43,7 @@ describe('Tenants on a platform', function () {
       ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', connection: 'close' },
     });
-    expect(answer.status, `${path}`).to.equal(200);
+    expect(answer.status, path).to.equal(200);
     return (await answer.json()) as Answer;
   }
 
