@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup setup-pypy setup-sandbox setup-browser setup-test up demo api dispatcher worker monitor redis nats test check audit coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check format clean distclean
+.PHONY: help setup setup-pypy setup-sandbox setup-browser setup-test up demo api dispatcher worker monitor redis nats test check audit coverage simulate chaos bench bench-peers bench-scaling diagrams diagrams-check screenshots format clean distclean
 
 # A recipe becomes the program (exec): nothing stands between it and a Ctrl-C.
 MPCSFAAS := exec node --enable-source-maps dist/cli/main.js
@@ -92,6 +92,9 @@ diagrams: setup ## Draw the state machines into ARCHITECTURE.md
 
 diagrams-check: setup ## Tell whether the drawings are those of the machines
 	exec node dist/cli/diagrams.js --check
+
+screenshots: setup setup-browser ## Take a picture of every page of the dashboard at two sizes: [DIR=.platform/screenshots]
+	exec node --enable-source-maps dist/specs/browser/screenshots.js $(DIR)
 
 format: setup ## Rewrite sources the way prettier and ruff want them
 	scripts/format.sh

@@ -34,9 +34,9 @@ describe("The dashboard's story of a task", function () {
     const timeline = page.getByRole('region', { name: 'Timeline' }).getByRole('listitem');
     expect(await timeline.count()).to.equal(history.length);
     expect(history.map(({ to }) => to)).to.deep.equal(['queued', 'running', 'retrying', 'queued', 'running', 'failed']);
-    const track = (await timeline.first().locator('.track').boundingBox())!;
+    const track = (await timeline.first().locator('.lane').boundingBox())!;
     const totalMs = history.at(-1)!.at_ms - history[0]!.at_ms;
-    const retrying = (await timeline.nth(2).locator('.bar').boundingBox())!;
+    const retrying = (await timeline.nth(2).locator('.stay-bar').boundingBox())!;
     const lastedMs = history[3]!.at_ms - history[2]!.at_ms;
     expect(retrying.width / track.width).to.be.closeTo(lastedMs / totalMs, 0.02);
     const beganMs = history[2]!.at_ms - history[0]!.at_ms;

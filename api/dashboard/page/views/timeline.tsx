@@ -81,9 +81,9 @@ function StayRow({ stay, beginMs, spanMs }: { stay: Stay; beginMs: number; spanM
           {!isPoint && <>, for {toMs === fromMs ? 'under 1 ms' : duration(toMs - fromMs)}</>}
         </span>
       </div>
-      <div class={`track state-${line.to}`} aria-hidden="true">
+      <div class={`lane state-${line.to}`} aria-hidden="true">
         <i
-          class={isPoint ? 'bar point' : 'bar'}
+          class={isPoint ? 'stay-bar point' : 'stay-bar'}
           style={{ left: percent(fromMs - beginMs), width: isPoint ? '0' : percent(toMs - fromMs) }}
         />
       </div>
