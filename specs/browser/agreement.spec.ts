@@ -73,6 +73,19 @@ describe('The numbers of the dashboard', function () {
       expect(of(counted.failures, failure)).to.be.above(5);
   });
 
+  it('of the machines are those of the API and of Redis', async () => {
+    const { open, platform } = dashboard();
+    const page = await open('#/');
+    const ended = ['completed', 'failed', 'cancelled', 'delayed'].map((state) => [state, of(counted.states, state)]);
+    const expected = { ...Object.fromEntries(ended), queued: 0, running: 0, retrying: 0, blocked: 0 } as object;
+    const counts = `Object.fromEntries([...document.querySelectorAll('.machine-task [data-state]')]
+      .filter((state) => state.dataset.state !== 'new').map((state) => [state.dataset.state, Number(state.dataset.count)]))`;
+    await page.locator('.machine-task [data-state="queued"]').waitFor();
+    await until(async () => expect(await page.evaluate(counts)).to.deep.equal(expected));
+    const { tasks } = (await platform.call('GET', '/stats')).body as { tasks: object };
+    expect(tasks).to.deep.equal(expected);
+  });
+
   it('of functions are those of the API and of Redis', async () => {
     const { open, platform } = dashboard();
     const page = await open('#/functions');

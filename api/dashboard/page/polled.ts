@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { call } from './api.js';
+import { serverNow } from './stream.js';
 
 export interface Polled<Answer> {
   /** The latest; undefined until the first has come. */
@@ -55,14 +56,14 @@ export function usePageVisible(): boolean {
   return isVisible;
 }
 
-/** The time now, at least so often; for what says how long ago something was. */
+/** The server's time, at least so often; for what says how long ago something was. */
 export function useNow(everyMs: number): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(serverNow());
   const isVisible = usePageVisible();
   useEffect(() => {
     if (!isVisible) return undefined;
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    setNow(serverNow());
+    const timer = setInterval(() => setNow(serverNow()), everyMs);
     return () => clearInterval(timer);
   }, [everyMs, isVisible]);
   return now;

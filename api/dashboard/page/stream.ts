@@ -38,6 +38,9 @@ export function useLive(): Live {
   return seen;
 }
 
+/** The server's clock, as far as the stream has told it. */
+export const serverNow = (): number => Date.now() + live.clockAheadMs;
+
 /** Keeps the stream open while the page can be seen. Called once. */
 export function keepStreaming(): void {
   const onVisibility = (): void => {
