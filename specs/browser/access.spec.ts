@@ -6,7 +6,7 @@ import { rowsOf, useDashboard } from './support/dashboard.js';
 
 const FAIL = 'def f(n):\n    print("trying")\n    raise ValueError("no " * 40)\n';
 const TALK =
-  'def f():\n    import time\n    for n in range(3000):\n        print(n, flush=True)\n        time.sleep(0.02)\n';
+  'def f():\n    import time\n    for n in range(6000):\n        print(n, flush=True)\n        time.sleep(0.1)\n';
 
 /** Whoever cannot use a mouse, sees little, or has a small screen. */
 describe('The dashboard, for everybody', function () {
