@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
+import type { AnyStateMachine } from 'xstate';
 import { componentMachine } from '../../actors/lifecycles/componentMachine.js';
 import { taskMachine } from '../../actors/lifecycles/taskMachine.js';
 import { workerMachine } from '../../actors/lifecycles/workerMachine.js';
@@ -30,7 +31,7 @@ describe("The dashboard's machines", function () {
   it('are those that run: every state, every way', async () => {
     const page = await dashboard().open('#/');
     await ready(page);
-    for (const [name, machine] of Object.entries(MACHINES)) {
+    for (const [name, machine] of Object.entries(MACHINES) as [string, AnyStateMachine][]) {
       const drawn = await page.evaluate<string[]>(
         `[...document.querySelectorAll('.machine-${name} [data-state]')].map((state) => state.dataset.state)`,
       );
@@ -41,7 +42,9 @@ describe("The dashboard's machines", function () {
       const ways = Object.values(machine.states).flatMap((state) =>
         [...state.transitions.values()]
           .flat()
-          .flatMap(({ target = [] }) => (target as readonly { key: string }[]).map(({ key }) => `${state.key} ${key}`))
+          .flatMap(({ target }) =>
+            ((target ?? []) as readonly { key: string }[]).map(({ key }) => `${state.key} ${key}`),
+          )
           .filter((way) => way !== `${state.key} ${state.key}`),
       );
       expect(lines, name).to.have.members([...new Set(ways)]);
