@@ -7,7 +7,7 @@ import { guardRoutes } from './access.js';
 import { deniedRecorder, recordActions } from './audit.js';
 import { refuseOtherSites } from './browserGuard.js';
 import { dashboardRoutes } from './dashboard/routes.js';
-import { replyError, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
+import { replyError, taskOf, type ErrorReplyOptions, replyErrors, replyToBrokenRequest } from './errorReplies.js';
 import { Groups } from './groups/groups.js';
 import { ResultStreams } from './groups/resultStreams.js';
 import { Connections } from './connections.js';
@@ -115,7 +115,10 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', (request, reply, done) => {
       const { method, url, id } = request;
-      log.debug({ requestId: id, method, url, status: reply.statusCode, ms: reply.elapsedTime }, 'request');
+      log.debug(
+        { requestId: id, ...taskOf(request), method, url, status: reply.statusCode, ms: reply.elapsedTime },
+        'request',
+      );
       done();
     });
   }

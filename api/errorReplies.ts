@@ -89,8 +89,15 @@ function describe(error: FastifyError | PlatformError, requestId: string): Error
   return errorReply('INTERNAL', `Something went wrong inside the platform (request ${requestId}).`);
 }
 
+/** The task that a request is about, for its log lines. */
+export function taskOf({ params }: FastifyRequest): { taskId?: string } {
+  const { task_id: taskId } = (params ?? {}) as { task_id?: string };
+  return taskId === undefined ? {} : { taskId };
+}
+
 function logFault(error: Error, code: ErrorCode, request: FastifyRequest, log: Logger): void {
-  const where = { requestId: request.id, method: request.method, path: request.routeOptions.url, code };
+  const { id: requestId, method, routeOptions } = request;
+  const where = { requestId, ...taskOf(request), method, path: routeOptions.url, code };
   if (code === 'INTERNAL') log.error({ ...where, err: error }, 'request failed');
   else if (code !== 'SHUTTING_DOWN') log.warn({ ...where, reason: error.message }, 'request refused');
 }

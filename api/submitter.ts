@@ -23,6 +23,8 @@ interface SubmitterOptions {
 
 /** One caller's tasks, which may lie in several batches: it is answered when the last of them is in the store. */
 interface Submission {
+  /** Of the request, for the log. */
+  requestId: string | undefined;
   unwritten: number;
   unwrittenBytes: number;
   /** Nothing more of it is written. */
@@ -56,12 +58,12 @@ export class Submitter {
    * Resolves when all the tasks are in the store.
    * @throws PlatformError QUOTA_EXCEEDED; STORE_UNAVAILABLE, TOO_MANY_REQUIREMENTS: some of them may be in the store, and then run.
    */
-  submit(tasks: readonly NewTask[]): Promise<void> {
+  submit(tasks: readonly NewTask[], requestId?: string): Promise<void> {
     if (tasks.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const unwrittenBytes = tasks.reduce((sum, task) => sum + task.arguments.length, 0);
       const submission: Submission = {
-        ...{ unwritten: tasks.length, unwrittenBytes, isRefused: false },
+        ...{ requestId, unwritten: tasks.length, unwrittenBytes, isRefused: false },
         ...{ resolve, reject },
       };
       for (const task of tasks) {
@@ -83,9 +85,10 @@ export class Submitter {
       // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
       if (claimable > 0) announceQueued(claimable);
       verdicts = await written;
-      batch.forEach(({ task }, index) => {
+      batch.forEach(({ task, submission: { requestId } }, index) => {
         if (verdicts[index] !== 'accepted') return;
-        transition('task', task.taskId, 'new', 'task.submitted', stateOf(task), { function: task.functionId });
+        const details = { function: task.functionId, requestId };
+        transition('task', task.taskId, 'new', 'task.submitted', stateOf(task), details);
       });
       const blocked = batch.flatMap(({ task }, index) =>
         task.dependsOn && !((verdicts[index] as SubmitVerdict) in REFUSALS) ? [task] : [],

@@ -103,7 +103,12 @@ export async function runComponent(
   tuneEngine();
   process.title = `mpcsfaas ${kind} ${id}`;
   const colour = process.stdout.isTTY;
-  const style = { level: config.logLevel, format: config.logFormat, colour, base: { actor: kind } };
+  const style = {
+    level: config.logLevel,
+    format: config.logFormat ?? (colour ? 'pretty' : 'json'),
+    colour,
+    base: { actor: kind },
+  };
   const { log, transition: logTransition, flush } = openLog(style);
   const counts = new ProcessMetrics();
   const metrics = new MetricSources({ kind, id }, counts);

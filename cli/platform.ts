@@ -207,6 +207,8 @@ function actorSpec(
   const given = args[0]?.endsWith('_worker') === true ? withoutSecrets(options.env) : handedOn(options.env);
   const env: Environment = {
     ...given,
+    // What they say is shown to people here, and kept for them in files.
+    LOG_FORMAT: options.config.logFormat ?? 'pretty',
     API_PORT: new URL(addresses.apiUrl).port,
     REDIS_URL: addresses.redisUrl,
     NATS_URL: addresses.natsUrl,

@@ -18,7 +18,7 @@ export async function runUp(config: Config, env: Environment): Promise<void> {
   process.title = `mpcsfaas up ${config.apiPort}`;
   // A terminal that is gone must not end us before the children are down.
   process.stdout.on('error', () => undefined);
-  const terminal = new Terminal(config.logFormat, env);
+  const terminal = new Terminal(config.logFormat ?? 'pretty', env);
   const tail = new LogTail((name, line) => {
     terminal.childLine(name, line);
   });

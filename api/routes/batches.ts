@@ -98,7 +98,7 @@ instead of base64.`,
         ...(once !== undefined && { once }),
       };
       // Both leave together, the group first: whoever has an answer has all its tasks in the group.
-      await Promise.all([groups.append(groupId, addition, tenant), submitter.submit(tasks)]);
+      await Promise.all([groups.append(groupId, addition, tenant), submitter.submit(tasks, request.id)]);
       const answer = { task_ids: taskIds, group_id: groupId };
       return acceptsMsgpack(request) ? msgpackAnswer(reply, answer) : answer;
     },

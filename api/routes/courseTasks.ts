@@ -92,7 +92,7 @@ function executeRoute(app: Api, services: ApiServices): void {
       const { taskId } = task;
       request.audited = { task_id: taskId, function_id: functionId };
       await mustExist([task], services.store, asker);
-      const begin = (): Promise<void> => submitter.submit([task]);
+      const begin = (): Promise<void> => submitter.submit([task], request.id);
       const timeoutMs = (query.wait ?? 0) * 1000;
       const wait = { timeoutMs, signal: clientGone(reply), asker };
       if (timeoutMs === 0 || once !== undefined) await begin();

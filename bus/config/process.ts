@@ -17,8 +17,8 @@ export interface ProcessConfig {
   readonly dataDir: string;
   /** `LOG_LEVEL`: default info, the level of transitions. */
   readonly logLevel: LogLevel;
-  /** `LOG_FORMAT`: default pretty (for people); json is one object per line. */
-  readonly logFormat: LogFormat;
+  /** `LOG_FORMAT`: pretty (for people), or json, one object per line. Default: pretty in a terminal and from `up`, else json. */
+  readonly logFormat: LogFormat | undefined;
   /** `MODE`: default push. */
   readonly mode: Mode;
   /** `SHUTDOWN_GRACE_MS`: how long an actor may drain before what it runs is ended. Default 10000. */
@@ -29,7 +29,7 @@ export function parseProcess(env: Environment): ProcessConfig {
   return {
     dataDir: resolve(text(env, 'DATA_DIR', '.platform')),
     logLevel: oneOf(env, 'LOG_LEVEL', LOG_LEVELS, 'info'),
-    logFormat: oneOf(env, 'LOG_FORMAT', LOG_FORMATS, 'pretty'),
+    logFormat: text(env, 'LOG_FORMAT', '') === '' ? undefined : oneOf(env, 'LOG_FORMAT', LOG_FORMATS, 'pretty'),
     mode: oneOf(env, 'MODE', MODES, 'push'),
     shutdownGraceMs: integer(env, 'SHUTDOWN_GRACE_MS', 10_000, 0, DAY_MS),
   };

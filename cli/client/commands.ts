@@ -40,7 +40,8 @@ export function addClientCommands(program: Command, env: Environment): void {
   command('top', 'how the platform stands, live, until Ctrl-C')
     .option('--interval <seconds>', 'between two looks', '1')
     .option('--count <n>', 'looks; without it there is no end')
-    .action(async (options: CommonOptions & { interval: string; count?: string }) =>
+    .option('--once', 'look once, as --count 1 does')
+    .action(async (options: CommonOptions & { interval: string; count?: string; once?: boolean }) =>
       (await import('./overviewCommands.js')).showTop(...opened(options), options),
     );
 

@@ -36,12 +36,13 @@ function statusLines(api: PlatformApi, screen: Screen, stats: Json): string[] {
 export interface TopOptions {
   interval: string;
   count?: string;
+  once?: boolean;
 }
 
 /** The state of the platform, again and again: in place in a terminal. */
-export async function showTop(api: PlatformApi, screen: Screen, { interval, count }: TopOptions): Promise<void> {
+export async function showTop(api: PlatformApi, screen: Screen, { interval, count, once }: TopOptions): Promise<void> {
   const intervalMs = Number(interval) * 1000;
-  const refreshes = count === undefined ? Infinity : Number(count);
+  const refreshes = once ? 1 : count === undefined ? Infinity : Number(count);
   if (!(intervalMs >= 100)) throw new CommandError('--interval takes seconds, at least 0.1.', EXIT.usage);
   if (!(refreshes >= 1)) throw new CommandError('--count takes a whole number above 0.', EXIT.usage);
   for (let done = 0; done < refreshes; done++) {
