@@ -124,7 +124,7 @@ describe('lists in the API', () => {
     const [listedDispatcher] = (await api.get('/dispatchers')).body['dispatchers'] as Record<string, unknown>[];
     expect(listedDispatcher).to.include({ id: 'host-1', state: 'running', in_flight: 4, completed_per_s: 1.4 });
     expect((await api.get('/stats')).body).to.deep.include({
-      tasks: { queued: 1, running: 0, delayed: 1, blocked: 0 },
+      tasks: { queued: 1, running: 0, delayed: 1, retrying: 0, blocked: 0, completed: 0, failed: 0, cancelled: 0 },
       queues: { high: 0, normal: 1, low: 0 },
       slots: { total: 4, busy: 3 },
       workers: 1,

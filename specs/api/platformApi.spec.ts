@@ -246,6 +246,7 @@ describe('the platform API', () => {
       name: 'a',
       ...worker,
       pid: 7,
+      sandbox: null,
       python_version: '3.11.2',
       python_implementation: 'cpython',
       labels: ['gpu'],
