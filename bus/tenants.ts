@@ -38,10 +38,14 @@ export interface TenantLimits {
   /** Bytes of their arguments. */
   readonly maxWaitingBytes?: number;
   readonly maxRunning?: number;
+  /** Bytes that finished tasks keep: results, arguments, output, and 256 for each record. Over it the oldest expire. */
+  readonly maxRetainedBytes?: number;
 }
 
 export interface TenantUsage {
   readonly waiting: number;
   readonly waitingBytes: number;
   readonly running: number;
+  /** Counted only where there is a limit, from when it was set. */
+  readonly retainedBytes: number;
 }

@@ -177,6 +177,7 @@ export async function runComponent(
           maxWaiting: config.tenantMaxQueued,
           maxWaitingBytes: config.tenantMaxQueuedBytes,
           maxRunning: config.tenantMaxRunning,
+          maxRetainedBytes: config.tenantMaxRetainedBytes,
         };
         await new RedisTenants(redis, { shards }).setLimits(undefined, defaults).catch(onError);
       }

@@ -48,7 +48,7 @@ export function addTenantCommands(program: Command, configured: () => [Config, E
 
   tenant
     .command('list')
-    .description('tenants, what they have queued and running, and limits of their own')
+    .description('tenants, what they have queued, running and kept, and limits of their own')
     .option('--json', 'objects for programs, one per line')
     .action(async (options: { json?: boolean }) =>
       (await import('./tenants.js')).listTenants(...configured(), options),
@@ -61,6 +61,7 @@ export function addTenantCommands(program: Command, configured: () => [Config, E
     .option('--max-queued <tasks>', 'tasks that wait, also for a time or for other tasks')
     .option('--max-queued-bytes <bytes>', 'of the arguments of tasks that wait')
     .option('--max-running <tasks>', 'tasks that run at once')
+    .option('--max-retained-bytes <bytes>', 'that finished tasks keep; over it the oldest expire')
     .option('--json', 'an object for programs')
     .action(async (name: string, options: SetOptions) =>
       (await import('./tenants.js')).setLimits(...configured(), name, options),

@@ -9,6 +9,7 @@ export interface SetOptions {
   maxQueued?: string;
   maxQueuedBytes?: string;
   maxRunning?: string;
+  maxRetainedBytes?: string;
   json?: boolean;
 }
 
@@ -23,6 +24,7 @@ export function setLimits(config: Config, env: Environment, tenant: string, opti
     ...limit('maxWaiting', '--max-queued', options.maxQueued),
     ...limit('maxWaitingBytes', '--max-queued-bytes', options.maxQueuedBytes),
     ...limit('maxRunning', '--max-running', options.maxRunning),
+    ...limit('maxRetainedBytes', '--max-retained-bytes', options.maxRetainedBytes),
   };
   return withRedis(config, env, options, async (redis, screen) => {
     const tenants = new RedisTenants(redis, { shards: config.shards });
@@ -39,10 +41,15 @@ export function listTenants(config: Config, env: Environment, options: { json?: 
     if (screen.json) for (const tenant of tenants) screen.object({ ...tenant });
     else if (tenants.length === 0) screen.line('There are no tenants but `default`.');
     else {
-      const rows = tenants.map(({ tenant, limits, usage: { waiting, waitingBytes, running } }) => [
-        ...[tenant, String(waiting), String(waitingBytes), String(running), words(limits)],
+      const rows = tenants.map(({ tenant, limits, usage }) => [
+        ...[
+          tenant,
+          ...[usage.waiting, usage.waitingBytes, usage.running, usage.retainedBytes].map(String),
+          words(limits),
+        ],
       ]);
-      for (const line of table(['TENANT', 'QUEUED', 'BYTES', 'RUNNING', 'LIMITS OF ITS OWN'], rows)) screen.line(line);
+      for (const line of table(['TENANT', 'QUEUED', 'BYTES', 'RUNNING', 'KEPT BYTES', 'LIMITS OF ITS OWN'], rows))
+        screen.line(line);
     }
   });
 }
@@ -53,9 +60,12 @@ function limit(name: keyof TenantLimits, option: string, given: string | undefin
   return { [name]: Number(given) };
 }
 
-function words({ maxWaiting, maxWaitingBytes, maxRunning }: TenantLimits): string {
+function words({ maxWaiting, maxWaitingBytes, maxRunning, maxRetainedBytes }: TenantLimits): string {
   const most = (limit: number | undefined, what: string): string[] =>
     limit === undefined ? [] : [limit === 0 ? `any ${what}` : `${limit} ${what}`];
-  const all = [...most(maxWaiting, 'queued'), ...most(maxWaitingBytes, 'queued bytes'), ...most(maxRunning, 'running')];
+  const all = [
+    ...[...most(maxWaiting, 'queued'), ...most(maxWaitingBytes, 'queued bytes')],
+    ...[...most(maxRunning, 'running'), ...most(maxRetainedBytes, 'kept bytes')],
+  ];
   return all.length > 0 ? all.join(', ') : 'as for all tenants';
 }

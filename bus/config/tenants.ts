@@ -10,6 +10,8 @@ export interface TenantsConfig {
   readonly tenantMaxQueuedBytes: number;
   /** `TENANT_MAX_RUNNING`: tasks of one tenant that run at once. Default 0. */
   readonly tenantMaxRunning: number;
+  /** `TENANT_MAX_RETAINED_BYTES`: that finished tasks of one tenant keep; over it the oldest expire. Default 0. */
+  readonly tenantMaxRetainedBytes: number;
   /** `SUBMIT_RATE`: tasks per second that one API takes under one key, over ten seconds or so. Default 0. */
   readonly submitRate: number;
 }
@@ -19,6 +21,7 @@ export function parseTenants(env: Environment): TenantsConfig {
     tenantMaxQueued: integer(env, 'TENANT_MAX_QUEUED', 1_000_000, 0, MOST),
     tenantMaxQueuedBytes: integer(env, 'TENANT_MAX_QUEUED_BYTES', 4 * 1024 ** 3, 0, MOST),
     tenantMaxRunning: integer(env, 'TENANT_MAX_RUNNING', 0, 0, MOST),
+    tenantMaxRetainedBytes: integer(env, 'TENANT_MAX_RETAINED_BYTES', 0, 0, MOST),
     submitRate: integer(env, 'SUBMIT_RATE', 0, 0, MOST),
   };
 }

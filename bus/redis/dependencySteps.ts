@@ -7,7 +7,7 @@ import { parseState } from './taskRecord.js';
 
 const scripts = {
   depend: new Script<Buffer[]>('depend', 'waiting'),
-  resolve: new Script<Buffer[]>('resolve', 'story', 'tenant', 'ending', 'requirement', 'usage', 'waiting'),
+  resolve: new Script<Buffer[]>('resolve', 'story', 'tenant', 'ending', 'requirement', 'usage', 'retained', 'waiting'),
   findBlocked: new Script<Buffer[]>('findBlocked', 'waiting'),
 };
 

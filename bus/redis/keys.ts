@@ -13,6 +13,7 @@ import { DEFAULT_TENANT, tenantSuffix } from '../tenants.js';
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
  *     {q:N}:usage, {q:N}:limits, {q:N}:held  hashes  what each tenant has waiting and running, and may have, see `usage.lua`
+ *     {q:N}:retained:<tenant>, {q:N}:retained-until:<tenant>  zsets  what finished tasks of a tenant with a cap keep, see `retained.lua`
  *     {q:N}:epoch               hash     in which Redis run, and when, this shard was last reaped; for how long leases are not enforced
  *     {q:N}:blocked             zset     ids of blocked tasks, by when the monitor last looked at them (ms, Redis clock)
  *     {q:N}:unmet:<task id>     set      what a blocked task waits for

@@ -52,7 +52,7 @@ const MAX_REQUIREMENTS = 1_000;
 const scripts = {
   submit: new Script<number[]>('submit', 'tenant', 'requirement', 'usage', 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'usage', 'waiting'),
+  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'usage', 'retained', 'waiting'),
   release: new Script<number[]>('release', 'story', 'tenant', 'requirement', 'usage'),
   cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>(
     'cancel',
@@ -60,6 +60,7 @@ const scripts = {
     'ending',
     'requirement',
     'usage',
+    'retained',
     'waiting',
   ),
   reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>(
@@ -69,6 +70,7 @@ const scripts = {
     'ending',
     'requirement',
     'usage',
+    'retained',
     'waiting',
   ),
 };

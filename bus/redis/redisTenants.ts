@@ -4,8 +4,13 @@ import { TENANTS_KEY } from './keys.js';
 import { Script } from './script.js';
 import { guarded, Shards } from './shards.js';
 
-const setLimits = new Script<number>('setLimits', 'tenant', 'requirement', 'usage');
-const FIELDS = { maxWaiting: 'waiting', maxWaitingBytes: 'bytes', maxRunning: 'running' } as const;
+const setLimits = new Script<number>('setLimits', 'tenant', 'requirement', 'usage', 'retained');
+const FIELDS = {
+  maxWaiting: 'waiting',
+  maxWaitingBytes: 'bytes',
+  maxRunning: 'running',
+  maxRetainedBytes: 'retained',
+} as const;
 
 /** Tenants that have registered a function or have limits, their limits, and what they use. */
 export class RedisTenants {
@@ -33,16 +38,15 @@ export class RedisTenants {
     await guarded(async () => {
       if (tenant !== undefined)
         await this.redis.hset(TENANTS_KEY, tenant, JSON.stringify({ ...(await this.own(tenant)), ...limits }));
-      for (const { taskPrefix } of this.shards.all) {
-        const key = taskPrefix.replace(/task:$/, 'limits');
-        await setLimits.run(this.redis, [key], [taskPrefix, tenant ?? '', ...fields]);
-      }
+      await this.apply(tenant, fields);
     });
   }
 
   /** All tenants, by name. @throws PlatformError STORE_UNAVAILABLE */
   async list(): Promise<{ tenant: string; limits: TenantLimits; usage: TenantUsage }[]> {
     return guarded(async () => {
+      // What has expired meanwhile is not kept any more.
+      await this.apply(undefined, []);
       const known = await this.redis.hgetall(TENANTS_KEY);
       const usages = await Promise.all(
         this.shards.all.map(({ taskPrefix }) => this.redis.hgetall(taskPrefix.replace(/task:$/, 'usage'))),
@@ -57,9 +61,17 @@ export class RedisTenants {
             waiting: sum(`${tenant}/waiting`),
             waitingBytes: sum(`${tenant}/bytes`),
             running: sum(`${tenant}/running`),
+            retainedBytes: sum(`${tenant}/retained`),
           },
         }));
     });
+  }
+
+  private async apply(tenant: string | undefined, fields: (string | number)[]): Promise<void> {
+    for (const { taskPrefix } of this.shards.all) {
+      const key = taskPrefix.replace(/task:$/, 'limits');
+      await setLimits.run(this.redis, [key], [taskPrefix, tenant ?? '', ...fields]);
+    }
   }
 
   private async own(tenant: string): Promise<TenantLimits> {

@@ -5,7 +5,7 @@ import { type Asker, isVisible } from '../tenants.js';
 import { Script } from './script.js';
 import { guarded, type Shards } from './shards.js';
 
-const keep = new Script<number>('keepOutput');
+const keep = new Script<number>('keepOutput', 'tenant', 'requirement', 'usage', 'retained');
 
 /** See `TaskStore.readOutput`. */
 export async function readOutput(

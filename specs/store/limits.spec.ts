@@ -41,7 +41,7 @@ describe('limits of tenants', function () {
     expect(await fixture.store.submit([task()])).to.deep.equal(['tooMany']);
     await fixture.store.claim('dispatcher', 3);
     expect(await fixture.store.submit(more)).to.deep.equal(['accepted', 'accepted', 'accepted']);
-    expect(await usage()).to.deep.equal({ waiting: 5, waitingBytes: 500, running: 3 });
+    expect(await usage()).to.include({ waiting: 5, waitingBytes: 500, running: 3 });
     // Others, and tasks of no tenant, are not concerned.
     expect(await fixture.store.submit([task({ tenant: 'zoo' }), newTask()])).to.deep.equal(['accepted', 'accepted']);
   });
@@ -119,9 +119,9 @@ describe('limits of tenants', function () {
       ...[task({ delayMs: 60_000 }), task({ delayMs: 60_000 }), task({ dependsOn: [dependency.taskId] })],
     ];
     await fixture.store.submit(batch);
-    expect(await usage()).to.deep.equal({ waiting: 9, waitingBytes: 900, running: 0 });
+    expect(await usage()).to.include({ waiting: 9, waitingBytes: 900, running: 0 });
     const { claimed } = await fixture.store.claim('dispatcher', 10);
-    expect(await usage()).to.deep.equal({ waiting: 3, waitingBytes: 300, running: 6 });
+    expect(await usage()).to.include({ waiting: 3, waitingBytes: 300, running: 6 });
     const of = (one: NewTask) => claimed.find(({ taskId }) => taskId === one.taskId)!;
     const [success, failing, crashing, retrying, crashingOnce, delayed, , blocked] = batch as [
       ...[NewTask, NewTask, NewTask, NewTask, NewTask, NewTask, NewTask, NewTask],
@@ -134,18 +134,18 @@ describe('limits of tenants', function () {
       settlement(of(crashingOnce), crashed()),
       settlement(of(success)),
     ]);
-    expect(await usage()).to.deep.equal({ waiting: 5, waitingBytes: 500, running: 1 });
+    expect(await usage()).to.include({ waiting: 5, waitingBytes: 500, running: 1 });
     await fixture.store.cancel([delayed.taskId, dependency.taskId, success.taskId]);
-    expect(await usage()).to.deep.equal({ waiting: 4, waitingBytes: 400, running: 0 });
+    expect(await usage()).to.include({ waiting: 4, waitingBytes: 400, running: 0 });
     const end = { taskId: blocked.taskId, dependency: dependency.taskId, state: 'cancelled' } as const;
     await fixture.store.resolveDependencies([end]);
     await fixture.store.resolveDependencies([end]);
-    expect(await usage()).to.deep.equal({ waiting: 3, waitingBytes: 300, running: 0 });
+    expect(await usage()).to.include({ waiting: 3, waitingBytes: 300, running: 0 });
     const again = (await fixture.store.claim('dispatcher', 10)).claimed;
     await fixture.store.reap();
     await fixture.redis.hset(fixture.shardOf(crashing.taskId).epoch, { grace: 0, gaps: 100 });
     for (const { taskId } of again) await fixture.expireLease(taskId);
     await fixture.store.reap();
-    expect(await usage()).to.deep.equal({ waiting: 3, waitingBytes: 300, running: 0 });
+    expect(await usage()).to.include({ waiting: 3, waitingBytes: 300, running: 0 });
   });
 });

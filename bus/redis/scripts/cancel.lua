@@ -41,5 +41,6 @@ for i = 4, #ARGV do
 end
 index_failures(KEYS[3])
 keep_counts(prefix)
+keep_retained(prefix, time)
 keep_usage(prefix, time)
 return verdicts

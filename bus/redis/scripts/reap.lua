@@ -67,5 +67,6 @@ for i = 1, #expired do
 end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_retained(prefix, time)
 keep_usage(prefix, time)
 return answer

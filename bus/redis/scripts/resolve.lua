@@ -56,5 +56,6 @@ for i = 3, #ARGV, 3 do
 end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_retained(prefix, time)
 keep_usage(prefix, time)
 return answer

@@ -175,6 +175,7 @@ end
 if #finished_leases > 0 then redis.call('ZREM', KEYS[5], unpack(finished_leases)) end
 index_failures(KEYS[6])
 keep_counts(prefix)
+keep_retained(prefix, time)
 keep_usage(prefix, time)
 if are_plain then return {} end
 return verdicts

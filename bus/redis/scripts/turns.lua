@@ -52,7 +52,9 @@ local function serve_in_turns(queue, lanes, left, serve, may_serve, prefix)
       -- It runs as many as it may, and waits for one of them to end.
       local held = string.gsub(prefix, 'task:$', 'held')
       local lines = queue .. '\n' .. tenant .. '/' .. lane.requirement .. '\n'
-      redis.call('HSET', held, tenant, (redis.call('HGET', held, tenant) or '') .. lines)
+      local before = redis.call('HGET', held, tenant) or ''
+      -- Once: what it submits meanwhile puts it back among the waiting.
+      if not string.find('\n' .. before, '\n' .. lines, 1, true) then redis.call('HSET', held, tenant, before .. lines) end
       redis.call('ZREM', place.turns, tenant)
       look(place)
     elseif tenant ~= '' and pass_of(tenant) > pass then

@@ -1,12 +1,13 @@
 -- Put before scripts that move tasks of tenants; those that say no tenant are not counted and cost nothing.
 --
 -- Two hashes of the shard: `usage` counts per tenant what waits (queued, delayed, retrying, blocked), the bytes of its arguments, and what
--- runs: fields `<tenant>/waiting`, `/bytes`, `/running`. They change in the steps that move the tasks, so a crash leaves them right. `limits` has
+-- runs: fields `<tenant>/waiting`, `/bytes`, `/running`; `/retained`: see retained.lua. They change in the steps that move the tasks, so a crash leaves them right. `limits` has
 -- the most of each, `/waiting` and so on for tenants without limits of their own; none or 0: no limit.
 -- `held` has, by tenant, the queues it has left because it runs as many tasks as it may: lines of queue and lane.
 
 local WAITS = { queued = true, delayed = true, retrying = true, blocked = true }
-local used, fewer_run = {}, {}
+local ENDS = { completed = true, failed = true, cancelled = true }
+local used, fewer_run, ended = {}, {}, {}
 
 local function use(tenant, field, change)
   local name = tenant .. '/' .. field
@@ -31,6 +32,10 @@ local function moved(needs, key, from, to)
   if from == 'running' then
     use(tenant, 'running', -1)
     fewer_run[tenant] = true
+  end
+  if ENDS[to] then
+    ended[tenant] = ended[tenant] or {}
+    table.insert(ended[tenant], string.sub(key, -36))
   end
 end
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { FsyncPolicy } from '../../../bus/config.js';
 import { connectRedis } from '../../../bus/redis/connection.js';
 import { shardKeys, shardOf, type ShardKeys } from '../../../bus/redis/keys.js';
 import { RedisTaskStore, type RedisTaskStoreOptions } from '../../../bus/redis/redisTaskStore.js';
@@ -11,8 +12,8 @@ export const LEASE_MS = 15_000;
 
 /** A store on a redis-server of its own, and a look behind it. */
 export class StoreFixture {
-  static async start(options: Partial<RedisTaskStoreOptions> = {}): Promise<StoreFixture> {
-    const server = await startRedis();
+  static async start(options: Partial<RedisTaskStoreOptions> = {}, fsync?: FsyncPolicy): Promise<StoreFixture> {
+    const server = await startRedis(fsync);
     const fixture = new StoreFixture(server, { shards: 1, leaseMs: LEASE_MS, resultTtlSeconds: 3_600, ...options });
     await fixture.connected();
     return fixture;
