@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { NewTask } from '../../bus/taskStore.js';
 import type { TenantLimits, TenantUsage } from '../../bus/tenants.js';
+import { RedisTaskLists } from '../../bus/redis/redisTaskLists.js';
 import { RedisTenants } from '../../bus/redis/redisTenants.js';
 import { crashed, newTask, raised, retryPolicy, settlement, StoreFixture } from './support/storeFixture.js';
 
@@ -91,6 +92,24 @@ describe('limits of tenants', function () {
     await fixture.store.cancel([own[1]!.taskId]);
     expect(await claim()).to.have.length(1);
     expect((await usage())?.running).to.equal(2);
+  });
+
+  it('leave tasks of a held tenant counted as queued, each once', async () => {
+    const lists = new RedisTaskLists(fixture.redis, { shards: 1 });
+    const depths = async () => [(await lists.countTasks()).queued.normal, await fixture.store.queueDepth()];
+    await limit({ maxRunning: 1 });
+    await fixture.store.submit([task(), task(), task()]);
+    await fixture.store.claim('dispatcher', 10);
+    await fixture.store.claim('dispatcher', 10);
+    expect(await fixture.redis.hkeys('{q:0}:held')).to.deep.equal(['acme']);
+    expect(await depths()).to.deep.equal([2, 2]);
+    for (let i = 0; i < 3; i++) {
+      await fixture.store.submit([task()]);
+      expect(await depths()).to.deep.equal([3 + i, 3 + i]);
+      expect((await fixture.store.claim('dispatcher', 10)).claimed).to.have.length(0);
+    }
+    expect(await fixture.redis.hget('{q:0}:held', 'acme')).to.equal('{q:0}:queue:normal\nacme/\n');
+    expect(await depths()).to.deep.equal([5, 5]);
   });
 
   it('let a held tenant go on when its limit is raised, or removed', async () => {

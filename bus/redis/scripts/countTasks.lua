@@ -13,14 +13,26 @@ local oldest
 local requirements = redis.call('HKEYS', KEYS[7])
 local has_tenants = string.sub(redis.call('HGET', KEYS[7], '') or '', -1) == '/'
 
+-- Tenants that run as many tasks as they may have left the turns, see turns.lua; what they submit meanwhile puts them back.
+local held = has_tenants and redis.call('HVALS', (string.gsub(ARGV[1], 'task:$', 'held'))) or {}
+
 local function lists_of(queue)
-  local lists = { queue }
+  local lists, known = { queue }, {}
+  local function add(lane)
+    if not known[lane] then lists[#lists + 1] = queue .. ':' .. lane end
+    known[lane] = true
+  end
   for _, requirement in ipairs(requirements) do
-    if requirement ~= '' then lists[#lists + 1] = queue .. ':' .. requirement end
+    if requirement ~= '' then add(requirement) end
     if has_tenants then
       for _, tenant in ipairs(redis.call('ZRANGE', turns_of(queue, requirement), 0, -1)) do
-        lists[#lists + 1] = queue .. ':' .. tenant .. '/' .. requirement
+        add(tenant .. '/' .. requirement)
       end
+    end
+  end
+  for _, places in ipairs(held) do
+    for held_queue, lane in string.gmatch(places, '([^\n]*)\n([^\n]*)\n') do
+      if held_queue == queue then add(lane) end
     end
   end
   return lists
