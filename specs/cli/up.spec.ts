@@ -11,6 +11,7 @@ import { MAIN } from '../../cli/actorProcess.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/servers.js';
 import { PYTHON, PythonClient } from '../support/python.js';
+import { RUN_VARIABLE } from '../support/specEnvironment.js';
 
 const READY_MS = 30_000;
 
@@ -28,12 +29,14 @@ class Up {
 
   async start(env: Record<string, string> = {}): Promise<ChildProcess> {
     this.apiPort = Number(env['API_PORT'] ?? (await freePort()));
+    // Python processes are given the variable by which they are found.
+    const marks = { DATA_DIR: this.directory, WORKER_ENV: `${RUN_VARIABLE},DATA_DIR` };
     this.#process = await ChildProcess.launch({
       name: 'up',
       command: process.execPath,
       args: [MAIN, 'up'],
       logFile: this.output,
-      env: { ...process.env, PYTHON, API_PORT: String(this.apiPort), DATA_DIR: this.directory, SLOTS: '1', ...env },
+      env: { ...process.env, PYTHON, API_PORT: String(this.apiPort), SLOTS: '1', ...marks, ...env },
     });
     return this.#process;
   }
