@@ -45,8 +45,11 @@ export class KeyRing {
     this.equal = equal;
   }
 
-  readonly holderOf: KeyHolder = (key) =>
-    this.isFresh() ? this.holder(key) : this.recheck().then(() => this.holder(key));
+  readonly holderOf: KeyHolder = (key) => {
+    const keyId = keyIdOf(key);
+    const mayBeNew = keyId !== undefined && !this.keys.has(keyId);
+    return this.isFresh() && !mayBeNew ? this.holder(key) : this.holderAfterLook(key, keyId);
+  };
 
   /** Whether a key that was accepted before still is. @throws PlatformError STORE_UNAVAILABLE */
   async stillValid(): Promise<(keyId: string) => boolean> {
@@ -71,9 +74,17 @@ export class KeyRing {
     const keyId = keyIdOf(key);
     if (keyId === undefined) return undefined;
     const known = this.keys.get(keyId);
-    // An unknown id takes as long as a wrong secret.
+    // Whether there is such an id may be told by the time it takes; it is no secret.
     const same = this.equal(digestOf(key), known?.digest ?? NO_DIGEST);
     return known && same && keyState(known.record, this.nowMs()) === 'valid' ? known.principal : undefined;
+  }
+
+  /** A key that is not known may have been made a moment ago: it is refused only after a look that was begun after it came. */
+  private async holderAfterLook(key: string, keyId: string | undefined): Promise<Principal | undefined> {
+    const askedAtMs = performance.now();
+    if (!this.isFresh()) await this.recheck();
+    while (keyId !== undefined && !this.keys.has(keyId) && this.checkedAtMs < askedAtMs) await this.recheck();
+    return this.holder(key);
   }
 
   private isFresh(): boolean {

@@ -55,6 +55,18 @@ describe('the ring of API keys', () => {
     expect(store).to.include({ looks: 1, reads: 1 });
   });
 
+  it('knows a key as soon as it is made, though it has looked a moment ago', async () => {
+    const store = new CountingStore();
+    const ring = new KeyRing({ store, recheckMs: 60_000, nowMs: () => 2_000 });
+    const { key: older } = await make(store);
+    expect(await holder(ring, older)).not.to.equal(undefined);
+    const { key, record } = await make(store);
+    expect(await holder(ring, key)).to.include({ keyId: record.keyId });
+    const looksBefore = store.looks;
+    await Promise.all(Array.from({ length: 100 }, () => holder(ring, `mpcs_000000000000_${'0'.repeat(40)}`)));
+    expect(store.looks - looksBefore, 'looks for a hundred forged keys at once').to.be.within(1, 2);
+  });
+
   it('compares digests, in constant time, also where there is no such key', async () => {
     const store = new CountingStore();
     const { key } = await make(store);
