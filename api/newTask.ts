@@ -1,3 +1,4 @@
+import { PlatformError } from '../bus/errors.js';
 import { requirementOf } from '../bus/requirement.js';
 import type { NewTask, RetryPolicy } from '../bus/taskStore.js';
 import type { RetryOption, TaskOptions } from './schemas.js';
@@ -12,6 +13,7 @@ export interface TaskRequest {
 /** What is the same for all tasks of a request. */
 export interface TaskDefaults {
   maxAttempts: number;
+  maxArgumentBytes: number;
   /** The Pythons that functions need, by function id. */
   pythons: ReadonlyMap<string, string>;
   /** Whose they are; undefined: of `default`, which stores nothing for it. */
@@ -20,9 +22,17 @@ export interface TaskDefaults {
   trace?: string | undefined;
 }
 
-/** @param taskId minted before anything is written, so that writing it can be repeated */
+/**
+ * @param taskId minted before anything is written, so that writing it can be repeated
+ * @throws PlatformError ARGUMENTS_TOO_LARGE
+ */
 export function newTask(taskId: string, request: TaskRequest, defaults: TaskDefaults): NewTask {
   const { functionId, options } = request;
+  const bytes = request.arguments.length;
+  if (bytes > defaults.maxArgumentBytes) {
+    const bound = `a task may have ${defaults.maxArgumentBytes}`;
+    throw new PlatformError('ARGUMENTS_TOO_LARGE', `Arguments of ${bytes} bytes were sent, and ${bound}.`);
+  }
   const requirement = requirementOf({ labels: options.labels ?? [], python: defaults.pythons.get(functionId) ?? '' });
   return {
     taskId,

@@ -52,7 +52,13 @@ export interface ApiDependencies {
   log: Logger;
   config: Pick<
     Config,
-    'maxBodyBytes' | 'maxAttempts' | 'apiKeysRequired' | 'apiHostNames' | 'maxConnections' | 'maxConnectionsPerAddress'
+    | 'maxBodyBytes'
+    | 'maxArgumentBytes'
+    | 'maxAttempts'
+    | 'apiKeysRequired'
+    | 'apiHostNames'
+    | 'maxConnections'
+    | 'maxConnectionsPerAddress'
   > &
     Partial<Pick<Config, 'submitRate'>>;
   isReady: () => { redis: boolean; nats: boolean };

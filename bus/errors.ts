@@ -12,6 +12,10 @@ export const ERROR_CATALOGUE = {
   },
   PAYLOAD_NOT_PICKLE: { status: 400, remedy: 'Send the bytes of `dill.dumps(...)`, whole and alone.' },
   BODY_TOO_LARGE: { status: 413, remedy: 'Send less in one request, or raise MAX_BODY_BYTES.' },
+  ARGUMENTS_TOO_LARGE: {
+    status: 413,
+    remedy: 'Send where the data is, or let the task depend on one that makes it; or raise MAX_ARGUMENT_BYTES.',
+  },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     remedy: 'Send JSON with `content-type: application/json`, or MessagePack with `application/x-msgpack`.',

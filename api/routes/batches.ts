@@ -68,6 +68,7 @@ instead of base64.`,
             'TOO_MANY_REQUIREMENTS',
             'QUOTA_EXCEEDED',
             'BODY_TOO_LARGE',
+            'ARGUMENTS_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
             'SHUTTING_DOWN',
@@ -84,7 +85,8 @@ instead of base64.`,
       const { ids, once } = await idsFor(request, idempotencyStore);
       const groupId = body.group_id?.toLowerCase() ?? ids();
       const trace = traceRequest(services.tracer, request, reply);
-      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant, trace };
+      const { maxAttempts, maxArgumentBytes } = config;
+      const defaults = { maxAttempts, maxArgumentBytes, pythons, tenant, trace };
       const tasks = requests.map((one) => newTask(ids(), one, defaults));
       services.submitRate.take(request.principal, tasks.length);
       await connectedWorkers.mustFit(tasks);

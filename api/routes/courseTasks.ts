@@ -70,6 +70,7 @@ function executeRoute(app: Api, services: ApiServices): void {
             'TOO_MANY_REQUIREMENTS',
             'QUOTA_EXCEEDED',
             'BODY_TOO_LARGE',
+            'ARGUMENTS_TOO_LARGE',
             'UNSUPPORTED_MEDIA_TYPE',
             'STORE_UNAVAILABLE',
             'SHUTTING_DOWN',
@@ -85,7 +86,8 @@ function executeRoute(app: Api, services: ApiServices): void {
       const pythons = await knownFunctions.pythonsOf(new Set([functionId]), asker);
       const { ids, once } = await idsFor(request, idempotencyStore);
       const trace = traceRequest(services.tracer, request, reply);
-      const defaults = { maxAttempts: config.maxAttempts, pythons, tenant: ownerOf(principal), trace };
+      const { maxAttempts, maxArgumentBytes } = config;
+      const defaults = { maxAttempts, maxArgumentBytes, pythons, tenant: ownerOf(principal), trace };
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
       services.submitRate.take(principal, 1);
       await connectedWorkers.mustFit([task]);

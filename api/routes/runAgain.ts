@@ -43,7 +43,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params, principal }) => {
+    async ({ params, principal, id: requestId }) => {
       const asker = askerOf(principal);
       const taskId = params.task_id.toLowerCase();
       const [submission] = await lists.readSubmissions([taskId], asker);
@@ -55,7 +55,7 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         throw new PlatformError('NOT_REPEATABLE', `Task ${taskId} has completed: its arguments are not kept any more.`);
       }
       const newTaskId = randomIds();
-      await submitter.submit([{ ...task, taskId: newTaskId }]);
+      await submitter.submit([{ ...task, taskId: newTaskId }], requestId);
       await lists.noteRunAgain([{ taskId, newTaskId }], false, asker);
       return { task_id: newTaskId, again_of: taskId };
     },
@@ -123,7 +123,9 @@ is not null there may be more: send it along with the same request.`,
         const page = await lists.listTasks(query, asker);
         const fresh = await notRunAgain(services, page.items);
         for (let from = 0; from < fresh.length; from += TASKS_AT_ONCE) {
-          taskIds.push(...(await runAgain(services, fresh.slice(from, from + TASKS_AT_ONCE), asker)));
+          taskIds.push(
+            ...(await runAgain(services, fresh.slice(from, from + TASKS_AT_ONCE), { asker, requestId: request.id })),
+          );
         }
         ({ cursor } = page);
         // An answer must not be long in coming: a page that brought nothing new ends it.
@@ -146,7 +148,11 @@ async function notRunAgain({ store }: ApiServices, tasks: readonly TaskSummary[]
 }
 
 /** Each once, however often this is asked for and wherever it stops: the new id is noted first, and a repeat submits under that. */
-async function runAgain({ lists, submitter }: ApiServices, taskIds: string[], asker: Asker): Promise<string[]> {
+async function runAgain(
+  { lists, submitter }: ApiServices,
+  taskIds: string[],
+  { asker, requestId }: { asker: Asker; requestId: string },
+): Promise<string[]> {
   const submissions = await lists.readSubmissions(taskIds, asker);
   const notes = taskIds.map((taskId) => ({ taskId, newTaskId: randomIds() }));
   const noted = await lists.noteRunAgain(notes, true, asker);
@@ -154,6 +160,6 @@ async function runAgain({ lists, submitter }: ApiServices, taskIds: string[], as
     const taskId = noted[index];
     return submission?.task && taskId !== undefined ? [{ ...submission.task, taskId }] : [];
   });
-  await submitter.submit(tasks);
+  await submitter.submit(tasks, requestId);
   return tasks.map(({ taskId }) => taskId);
 }

@@ -15,6 +15,8 @@ export interface ApiConfig {
   readonly auditLog: boolean;
   /** `MAX_BODY_BYTES`: largest HTTP request body, and so the largest function. Default 64 MiB. */
   readonly maxBodyBytes: number;
+  /** `MAX_ARGUMENT_BYTES`: largest pickled arguments of one task. Default 64 MiB. */
+  readonly maxArgumentBytes: number;
   /** `API_HOST_NAMES`: names under which the API is reached, separated by commas, where no keys are asked for: see `api/browserGuard.ts`. */
   readonly apiHostNames: readonly string[];
   /** `MAX_CONNECTIONS`: open at once. Default 8192. */
@@ -33,6 +35,7 @@ export function parseApi(env: Environment): ApiConfig {
     apiKeysRequired: apiKeys === 'required',
     auditLog: oneOf(env, 'AUDIT_LOG', ['off', 'on'], apiKeys === 'required' ? 'on' : 'off') === 'on',
     maxBodyBytes: integer(env, 'MAX_BODY_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
+    maxArgumentBytes: integer(env, 'MAX_ARGUMENT_BYTES', 64 * MEBIBYTE, 1024, MAX_PICKLE_BYTES),
     apiHostNames: text(env, 'API_HOST_NAMES', '')
       .split(',')
       .filter((name) => name !== ''),

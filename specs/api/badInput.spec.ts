@@ -8,7 +8,7 @@ describe('bad input to the API', () => {
   let api: ApiFixture;
   let functionId: string;
   before(async () => {
-    api = await startApi({ config: { maxBodyBytes: 64 * 1024 } });
+    api = await startApi({ config: { maxBodyBytes: 64 * 1024, maxArgumentBytes: 32 * 1024 } });
     functionId = await api.functionId();
   });
   after(() => api.stop());
@@ -20,6 +20,22 @@ describe('bad input to the API', () => {
     expect(answer.body['remedy']).to.be.a('string');
     expect(answer.text).not.to.match(/at .*\.js:\d+/); // no stack traces
   }
+
+  it('arguments that are larger than a task may have are 413, and nothing of the request is taken', async () => {
+    const large = Buffer.concat([
+      Buffer.from('800442', 'hex'),
+      Buffer.alloc(4),
+      Buffer.alloc(40_000),
+      Buffer.from('.'),
+    ]);
+    large.writeUInt32LE(40_000, 3);
+    const detail = 'Arguments of 40008 bytes were sent, and a task may have 32768.';
+    const one = { function_id: functionId, payload: base64(large) };
+    expectError(await api.post('/execute_function', one), 413, 'ARGUMENTS_TOO_LARGE', detail);
+    const many = { function_id: functionId, payloads: [PAYLOAD, base64(large)] };
+    expectError(await api.post('/tasks', many), 413, 'ARGUMENTS_TOO_LARGE', detail);
+    expect(await api.claim()).to.deep.equal([]);
+  });
 
   describe('422, the field named', () => {
     const body422: [name: string, url: string, body: unknown, detail: string | RegExp][] = [

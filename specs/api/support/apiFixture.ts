@@ -112,7 +112,13 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     announceDrain: (kind, name) => announced.drains.push(`${kind} ${name}`),
     transition: (machine, id, from, event, to) => announced.transitions.push([machine, id, from, event, to]),
     config: {
-      ...{ maxBodyBytes: 1024 * 1024, maxAttempts: 3, apiKeysRequired: false, apiHostNames: [] },
+      ...{
+        maxBodyBytes: 1024 * 1024,
+        maxArgumentBytes: 1024 * 1024,
+        maxAttempts: 3,
+        apiKeysRequired: false,
+        apiHostNames: [],
+      },
       ...{ maxConnections: 1_000, maxConnectionsPerAddress: 1_000, ...config },
     },
     isReady: () => ({ redis: state.redis, nats: state.nats }),
