@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import { ChildProcess } from './childProcess.js';
 import { ENGINE_ARGUMENTS } from './engine.js';
+import { lastLine } from './lastLine.js';
 import { StartError } from './startError.js';
 
 /** The executable behind `mpcsfaas`; a path, because nothing may import it. */
@@ -81,7 +81,7 @@ function ready(child: ChildProcess, options: ActorOptions): Promise<string | und
       fail('it was told to stop.');
     };
     const timer = setTimeout(() => {
-      fail(`it said nothing for ${READY_TIMEOUT_MS / 1000} s.${lastLine(options.logFile)}`);
+      fail(`it said nothing for ${READY_TIMEOUT_MS / 1000} s.${lastWords(options.logFile)}`);
     }, READY_TIMEOUT_MS);
     const finish = (): void => {
       clearTimeout(timer);
@@ -97,13 +97,13 @@ function ready(child: ChildProcess, options: ActorOptions): Promise<string | und
       resolve(notice.address);
     });
     // A notice sent just before the end may still be on its way when the end is known.
-    void child.exited.then((how) => setTimeout(fail, 50, `it ended (${how}).${lastLine(options.logFile)}`));
+    void child.exited.then((how) => setTimeout(fail, 50, `it ended (${how}).${lastWords(options.logFile)}`));
     if (options.signal?.aborted === true) giveUp();
   });
 }
 
-function lastLine(logFile: string | undefined): string {
+function lastWords(logFile: string | undefined): string {
   if (logFile === undefined) return '';
-  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  const line = lastLine(logFile);
   return line === '' ? ` See ${logFile}.` : ` Its last words: ${line} (${logFile})`;
 }

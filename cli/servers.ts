@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import {
   type ServerSecurity,
   updateRedis,
 } from './security/securedServers.js';
+import { lastLine } from './lastLine.js';
 import { StartError } from './startError.js';
 
 /** How large one control message may be; heartbeats and announcements are small, a request for state need not be. */
@@ -252,6 +253,5 @@ function firstAnswer(port: number, greeting: string): Promise<string> {
 
 function lastWords(logFile: string | undefined): string {
   if (logFile === undefined) return '';
-  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
-  return ` Its last words: ${line} (${logFile})`;
+  return ` Its last words: ${lastLine(logFile)} (${logFile})`;
 }
