@@ -169,9 +169,9 @@ install_pypy() {
   local dir=$PWD/.platform/pypy pypy dill
   if [ -x "$dir/python" ]; then return; fi
   if ! command -v pypy3 >/dev/null; then
-    if ! can_use_apt; then PYPY_MISSING='pypy3 is not installed, and there is no apt to install it'; return 1; fi
+    if ! can_use_apt; then MISSING='pypy3 is not installed, and there is no apt to install it'; return 1; fi
     say 'installing pypy3 (apt, 100 MB), a second Python for workers'
-    if ! apt_install pypy3; then PYPY_MISSING='apt could not install pypy3'; return 1; fi
+    if ! apt_install pypy3; then MISSING='apt could not install pypy3'; return 1; fi
   fi
   pypy=$(command -v pypy3)
   dill=$("${PYTHON:-$(cat "$PYTHON_RECORD")}" -c 'import dill, os; print(os.path.dirname(dill.__file__))')
@@ -182,18 +182,9 @@ install_pypy() {
   rm -rf "$dir/packages/dill/__pycache__" "$dir/packages/dill/tests"
   printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" "$@"\n' "$dir/packages" "$pypy" >"$dir/python.new"
   chmod 755 "$dir/python.new"
-  if ! has_dill "$dir/python.new"; then PYPY_MISSING="$pypy cannot import dill"; return 1; fi
+  if ! has_dill "$dir/python.new"; then MISSING="$pypy cannot import dill"; return 1; fi
   mv "$dir/python.new" "$dir/python"
   say "workers can run on $("$dir/python" -c 'import platform as p; print(p.python_implementation(), p.python_version())') with --python $dir/python"
-}
-
-# Every `make test` tries once: a machine without a network shall not wait for apt each time.
-install_pypy_if_possible() {
-  local tried=.platform/pypy-cannot-be-had
-  if [ -e "$tried" ]; then return; fi
-  if install_pypy; then return; fi
-  say "$PYPY_MISSING: specs of a second Python are skipped; \`make setup-pypy\` tries again"
-  touch "$tried"
 }
 
 # Debian's, or whichever is on the path under one of the names that specs/browser/support/chromium.ts looks for.
@@ -204,23 +195,15 @@ install_chromium() {
   done
   if can_use_apt; then
     say 'installing chromium (apt, 300 MB and what it needs), the browser that the specs of the dashboard drive without showing it'
-    if ! apt_install chromium; then CHROMIUM_MISSING='apt could not install chromium'; return 1; fi
+    if ! apt_install chromium; then MISSING='apt could not install chromium'; return 1; fi
   elif command -v brew >/dev/null; then
     say 'installing chromium (brew), the browser that the specs of the dashboard drive without showing it'
-    if ! quietly brew install --cask chromium; then CHROMIUM_MISSING='brew could not install chromium'; return 1; fi
+    if ! quietly brew install --cask chromium; then MISSING='brew could not install chromium'; return 1; fi
   else
-    CHROMIUM_MISSING='there is no Chromium, and no apt or brew to install it'
+    MISSING='there is no Chromium, and no apt or brew to install it'
     return 1
   fi
   say "the specs of the dashboard run in $(chromium --version --no-sandbox 2>/dev/null || echo 'the Chromium that was installed')"
-}
-
-install_chromium_if_possible() {
-  local tried=.platform/chromium-cannot-be-had
-  if [ -e "$tried" ]; then return; fi
-  if install_chromium; then return; fi
-  say "$CHROMIUM_MISSING: specs in a browser are skipped; \`make setup-browser\` tries again"
-  touch "$tried"
 }
 
 # The checker of Prometheus' rules, out of its Debian package: nothing else of that is installed.
@@ -244,16 +227,16 @@ install_promtool_if_possible() {
 # What the sandbox bubblewrap is made with. Whether this machine's kernel lets it work, a worker finds out when it starts.
 install_bubblewrap() {
   if have_program bwrap; then return; fi
-  if ! can_use_apt; then BUBBLEWRAP_MISSING='bwrap is not installed, and there is no apt to install it'; return 1; fi
+  if ! can_use_apt; then MISSING='bwrap is not installed, and there is no apt to install it'; return 1; fi
   say 'installing bubblewrap (apt), for workers with --sandbox bubblewrap'
-  apt_install bubblewrap || { BUBBLEWRAP_MISSING='apt could not install bubblewrap'; return 1; }
+  apt_install bubblewrap || { MISSING='apt could not install bubblewrap'; return 1; }
 }
 
-install_bubblewrap_if_possible() {
-  local tried=.platform/bubblewrap-cannot-be-had
-  if [ -e "$tried" ]; then return; fi
-  if install_bubblewrap; then return; fi
-  say "$BUBBLEWRAP_MISSING: specs of the sandbox bubblewrap are skipped; \`make setup-sandbox\` tries again"
+# Every `make test` tries once: a machine without a network shall not wait for apt each time.
+if_possible() { # what to install, which specs need it, what tries again
+  local tried=.platform/$1-cannot-be-had
+  if [ -e "$tried" ] || "install_$1"; then return; fi
+  say "$MISSING: $2 are skipped; \`make $3\` tries again"
   touch "$tried"
 }
 
@@ -262,9 +245,14 @@ install_npm_packages
 install_servers
 choose_python
 case ${1:-} in
-  pypy) install_pypy || fail "$PYPY_MISSING" ;;
-  sandbox) install_bubblewrap || fail "$BUBBLEWRAP_MISSING" ;;
-  browser) install_chromium || fail "$CHROMIUM_MISSING" ;;
-  test) install_pypy_if_possible; install_bubblewrap_if_possible; install_chromium_if_possible; install_promtool_if_possible ;;
+  pypy) install_pypy || fail "$MISSING" ;;
+  sandbox) install_bubblewrap || fail "$MISSING" ;;
+  browser) install_chromium || fail "$MISSING" ;;
+  test)
+    if_possible pypy 'specs of a second Python' setup-pypy
+    if_possible bubblewrap 'specs of the sandbox bubblewrap' setup-sandbox
+    if_possible chromium 'specs in a browser' setup-browser
+    install_promtool_if_possible
+    ;;
 esac
 node scripts/build.mjs

@@ -13,7 +13,6 @@ import { WORKER_NAME, writeWorkerToken } from './workerToken.js';
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3_650;
 export const SERVER_DAYS = 365;
-export const TOKEN_DAYS = 365;
 /** The workers that `mpcsfaas up` starts itself; their token lies beside all other secrets. */
 export const LOCAL_WORKER = 'local';
 const LOCAL_DAYS = 3_650;
