@@ -61,7 +61,7 @@ nats: setup ## Start a nats-server alone, on the port of NATS_URL
 test: setup-test ## Run all specs and the Python tests
 	exec node scripts/test.mjs
 
-check: setup ## Compile, lint, check format, import rules and drawings
+check: setup ## Compile, lint, check format, import rules, unused exports and drawings
 	exec scripts/check.sh
 
 audit: setup ## Ask for known vulnerabilities of the packages: npm audit, pip-audit

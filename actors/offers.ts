@@ -6,7 +6,7 @@ import { type Candidate, creditOf } from './placement.js';
  * Arguments that may be on their way to one worker and wait there, together. What is larger still travels, one task for each free slot.
  * Bounds the memory of workers and, times its workers, of this process.
  */
-export const MAX_WORKER_BYTES = 16 * 1024 * 1024;
+const MAX_WORKER_BYTES = 16 * 1024 * 1024;
 
 /** A worker, as far as offers are concerned. */
 export interface Offering extends Candidate {

@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 /** A running child, as its start function hands it over. */
 export interface Child {
   /**
-   * Resolves, never rejects, when the child is gone for whatever reason; the text says how, such as `SIGKILL`, or is `IN_ORDER`.
+   * Resolves, never rejects, when the child is gone for whatever reason; the text says how, such as `SIGKILL` or `exit code 0`.
    */
   readonly exited: Promise<string>;
   /** Asks it to stop and resolves when it is gone. Must be bounded by itself; the system adds its own bound on top. */
@@ -11,7 +11,7 @@ export interface Child {
 }
 
 /** How a process ends that has done all it had to do. */
-export const IN_ORDER = 'exit code 0';
+const IN_ORDER = 'exit code 0';
 
 export interface ChildSpec {
   readonly name: string;
@@ -33,7 +33,7 @@ export interface RestartPolicy {
   readonly maxDelayMs: number;
 }
 
-export const DEFAULT_RESTART_POLICY: RestartPolicy = {
+const DEFAULT_RESTART_POLICY: RestartPolicy = {
   maxRestarts: 5,
   periodMs: 30_000,
   firstDelayMs: 100,

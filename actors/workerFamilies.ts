@@ -82,7 +82,7 @@ function usageFamilies(dispatcher: string, connections: readonly WorkerConnectio
 }
 
 /** Workers of several dispatchers may have the same name. */
-export const workerLabels = (dispatcher: string, name: string): Labels => ({
+const workerLabels = (dispatcher: string, name: string): Labels => ({
   component: 'worker',
   instance: name,
   dispatcher,

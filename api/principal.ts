@@ -1,7 +1,7 @@
 import { type Scope, SCOPES } from '../bus/apiKeys.js';
 import { type Asker, DEFAULT_TENANT } from '../bus/tenants.js';
 
-export { DEFAULT_TENANT, type Scope, SCOPES };
+export { type Scope, SCOPES };
 
 /** What a route asks of who calls it; `public` asks nothing, not even a key. */
 export type RouteScope = Scope | 'public';

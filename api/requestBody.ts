@@ -33,7 +33,7 @@ export function acceptBodies(app: FastifyInstance): void {
 }
 
 /** @throws PlatformError VALIDATION_FAILED */
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   if (text === '') return undefined;
   let value: unknown;
   try {

@@ -11,7 +11,7 @@ export const MAX_WAIT_SECONDS = 60;
 /** Most tasks of one request. */
 export const MAX_BATCH_TASKS = 10_000;
 /** Most tasks that one task may depend on. */
-export const MAX_DEPENDENCIES = 1_000;
+const MAX_DEPENDENCIES = 1_000;
 const SECONDS_PER_YEAR = 365 * 86_400;
 
 /** A UUID of any version, in either case. The store knows ids in lower case only. */

@@ -10,7 +10,7 @@ import { parseTenants, type TenantsConfig } from './config/tenants.js';
 import { type WorkersConfig, parseWorkers } from './config/workers.js';
 import { type Environment } from './config/values.js';
 
-export { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel, type Mode, MODES } from './config/process.js';
+export { type LogFormat, type LogLevel, type Mode, MODES } from './config/process.js';
 export { FSYNC_POLICIES, type FsyncPolicy } from './config/servers.js';
 export { type SandboxKind, SANDBOXES } from './config/sandbox.js';
 export { ConfigError, type Environment } from './config/values.js';

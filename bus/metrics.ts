@@ -113,7 +113,7 @@ export interface TransitionCount {
 }
 
 /** How often each transition of the machines was made. There are as many as arrows in the drawings, so they are looked through. */
-export class TransitionCounts {
+class TransitionCounts {
   private readonly byEvent = new Map<string, TransitionCount[]>();
 
   add(machine: MachineName, from: string, event: string, to: string): void {

@@ -16,6 +16,7 @@ check 'format (prettier)' node_modules/.bin/prettier --check --log-level warn .
 check 'lint (eslint)' node_modules/.bin/eslint --cache --cache-location .eslintcache .
 check 'import rules (dependency-cruiser)' node_modules/.bin/depcruise --config .dependency-cruiser.cjs \
   actors api bench bus cli specs workers
+check 'unused files and exports (knip)' node_modules/.bin/knip --no-progress
 check 'python (ruff, mypy)' scripts/python-lint.sh
 check 'state machines drawn (make diagrams)' node dist/cli/diagrams.js --check
 

@@ -1,14 +1,45 @@
-/** Mocha's own reporter, which also writes how many passed and failed to MOCHA_COUNTS_FILE. */
+/** Mocha's own reporter, which shows failures whole, and also writes how many passed and failed to MOCHA_COUNTS_FILE. */
 const { writeFileSync } = require('node:fs');
+const { inspect } = require('node:util');
 const { reporters, Runner } = require('mocha');
+
+/** Mocha would cut off what differs at 8 KiB, or not show it at all when it is larger. */
+const MAX_DIFF_CHARACTERS = 256 * 1024;
+const WHOLE = {
+  depth: null,
+  maxArrayLength: null,
+  maxStringLength: null,
+  sorted: true,
+  compact: false,
+  breakLength: 120,
+};
 
 class CountingReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
+    reporters.Base.maxDiffSize = MAX_DIFF_CHARACTERS;
+    runner.prependListener(Runner.constants.EVENT_TEST_FAIL, (_test, error) => {
+      showDifference(error);
+    });
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures } = this.stats;
       writeFileSync(process.env.MOCHA_COUNTS_FILE, JSON.stringify({ passed: passes, failed: failures }));
     });
+  }
+}
+
+/** Has mocha print what was compared, also where the comparison is the cause of the error: of a property that failed. */
+function showDifference(error) {
+  const seen = new Set();
+  for (let at = error; at instanceof Error && !seen.has(at); at = at.cause) {
+    seen.add(at);
+    if (at.showDiff === false || at.expected === undefined) continue;
+    const { actual, expected } = at;
+    error.showDiff = true;
+    const areTexts = typeof actual === 'string' && typeof expected === 'string';
+    error.actual = areTexts ? actual : inspect(actual, WHOLE);
+    error.expected = areTexts ? expected : inspect(expected, WHOLE);
+    return;
   }
 }
 

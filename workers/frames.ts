@@ -8,7 +8,7 @@
 import type { Writable } from 'node:stream';
 import type { Failure, TaskInput, TaskOrder } from '../bus/messages.js';
 
-export const FRAME = {
+const FRAME = {
   function: 1,
   task: 2,
   forget: 3,
@@ -20,7 +20,7 @@ export const FRAME = {
   skipped: 20,
 } as const;
 
-export const HEADER_BYTES = 13;
+const HEADER_BYTES = 13;
 /** A task id in text. */
 const ID_BYTES = 36;
 /** f64 started at, u32 run time, u32 peak memory, u8 flags. */

@@ -23,7 +23,7 @@ import { SharedPage } from './sharedPage.js';
 import type { Slot } from './slotChoice.js';
 
 /** How long a process may take to end after TERM. */
-export const TERM_GRACE_MS = 500;
+const TERM_GRACE_MS = 500;
 /** A process that closed its pipe but lives cannot answer any more. */
 const CLOSED_WIRE_GRACE_MS = 50;
 /** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */

@@ -6,7 +6,7 @@ import { median, percentile } from '../support/statistics.js';
 
 /** What a worker is given: each worker gets the same, so that ideally the time stays the same however many there are. */
 export const WORKERS = [1, 2, 4, 8] as const;
-export const TASKS_PER_WORKER = [5, 500] as const;
+const TASKS_PER_WORKER = [5, 500] as const;
 
 export interface Kind {
   readonly name: 'no-op' | 'sleep' | 'CPU';

@@ -4,7 +4,7 @@ import { PACKAGE_ROOT } from '../../bus/packageRoot.js';
 import type { Machine } from './machine.js';
 import type { Table } from './table.js';
 
-export const RESULTS_DIRECTORY = join(PACKAGE_ROOT, 'bench', 'results');
+const RESULTS_DIRECTORY = join(PACKAGE_ROOT, 'bench', 'results');
 
 /** What one command has measured. */
 export interface Results {

@@ -5,10 +5,10 @@ export const MODES = ['push', 'pull', 'local'] as const;
 /** Who decides which worker runs a task: the dispatcher (`push`), the worker that asks (`pull`), or there are none (`local`). */
 export type Mode = (typeof MODES)[number];
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export const LOG_FORMATS = ['pretty', 'json'] as const;
+const LOG_FORMATS = ['pretty', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** What every process of the platform needs. */

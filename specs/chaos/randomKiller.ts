@@ -22,7 +22,7 @@ interface Target {
 type Manner = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP';
 
 /** Random numbers that a seed repeats: mulberry32, by Tommy Ettinger, public domain. */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -38,7 +38,7 @@ export function randomBehaviour(
 }
 
 export const encodeBehaviour = (behaviour: Behaviour): Buffer => Buffer.from(JSON.stringify(behaviour));
-export const decodeBehaviour = (bytes: Buffer): Behaviour => JSON.parse(bytes.toString()) as Behaviour;
+const decodeBehaviour = (bytes: Buffer): Behaviour => JSON.parse(bytes.toString()) as Behaviour;
 
 /** What the function must return, or raise, for this very task. */
 export const valueOf = (taskId: string): Buffer => Buffer.from(`value of ${taskId}`);

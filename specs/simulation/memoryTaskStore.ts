@@ -216,8 +216,7 @@ export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
 }
 
 /** May it be interrupted once more? */
-export const hasAttemptsLeft = ({ attempt, retries, maxAttempts }: StoredTask): boolean =>
-  attempt - retries < maxAttempts;
+const hasAttemptsLeft = ({ attempt, retries, maxAttempts }: StoredTask): boolean => attempt - retries < maxAttempts;
 
 const joined = (interruptions: string | undefined, cause: string): string =>
   interruptions === undefined ? cause : `${interruptions}, ${cause}`;

@@ -64,7 +64,7 @@ const FAULTS_FROM_MS = 3_000;
 const REPORTED_EVENTS = 5_000;
 
 /** One run: everything in it follows from the seed. */
-export class Simulation {
+class Simulation {
   private readonly random: Random;
   private readonly timeline = new Timeline();
   private readonly trace = new Trace(() => this.timeline.nowMs);

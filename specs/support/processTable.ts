@@ -15,7 +15,7 @@ export function childrenOf(pid: number): number[] {
   return allProcesses().filter((other) => parentOf(other) === pid);
 }
 
-export function parentOf(pid: number): number | undefined {
+function parentOf(pid: number): number | undefined {
   return statField(pid, 1);
 }
 

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { ResultReader } from './resultReader.js';
 
 /** An interval that no spec lives to see: what arrives came by event. */
-export const NEVER_MS = 600_000;
+const NEVER_MS = 600_000;
 
 /** An API that listens, a function, groups of its tasks, and the readers of their results. */
 export class StreamFixture {

@@ -8,7 +8,7 @@ import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../../bus
 import { type SpecServer, startRedis } from '../../support/servers.js';
 import { until } from './until.js';
 
-export const LEASE_MS = 15_000;
+const LEASE_MS = 15_000;
 
 /** A store on a redis-server of its own, and a look behind it. */
 export class StoreFixture {

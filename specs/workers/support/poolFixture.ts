@@ -8,7 +8,7 @@ import { PythonPool } from '../../../workers/pythonPool.js';
 import { RUN_VARIABLE } from '../../support/specEnvironment.js';
 import { PYTHON, type PythonClient } from './pythonClient.js';
 
-export const NO_ARGUMENTS = '((), {})';
+const NO_ARGUMENTS = '((), {})';
 
 export class PoolFixture {
   readonly pool: PythonPool;
