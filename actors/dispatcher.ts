@@ -171,10 +171,10 @@ export class Dispatcher {
     }
     this.settler.close();
     this.releaser.close();
-    await Promise.race([
-      Promise.all([this.settler.idle(), this.releaser.idle()]),
-      new Promise<void>((resolve) => clock.setTimeout(resolve, 1_000)),
-    ]);
+    let timer: unknown;
+    const timeout = new Promise<void>((resolve) => (timer = clock.setTimeout(resolve, 1_000)));
+    await Promise.race([Promise.all([this.settler.idle(), this.releaser.idle()]), timeout]);
+    clock.clearTimeout(timer); // It would keep the process from ending.
     this.acknowledger.flush();
     for (const stop of this.stops.splice(0)) stop();
     this.table.stop();
