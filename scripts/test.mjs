@@ -1,23 +1,24 @@
 /**
  * Runs the specs, then the Python tests, and ends with one line that counts both: `N passed, N failed`. With arguments, which go
- * to mocha (files, --grep), only those specs.
+ * to mocha (files, --grep), only those specs, in one go.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runSpecs } from './spec-batches.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const ALL_SPECS = 'dist/specs/**/*.spec.js';
 
-const counts = [await runMocha(process.argv.slice(2)), ...(process.argv.length > 2 ? [] : [await runUnittest()])];
+const args = process.argv.slice(2);
+const counts = args.length > 0 ? [await runMocha(args)] : [...(await runSpecs(ROOT, runMocha)), await runUnittest()];
 const passed = counts.reduce((sum, count) => sum + count.passed, 0);
 const failed = counts.reduce((sum, count) => sum + count.failed, 0);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 
-async function runMocha(args) {
+async function runMocha(args, env = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'mpcsfaas-test-'));
   const countsFile = join(directory, 'counts.json');
   try {
@@ -25,10 +26,12 @@ async function runMocha(args) {
       join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js'),
       '--reporter',
       'scripts/mocha-reporter.cjs',
-      ...(args.length > 0 ? args : [ALL_SPECS]),
+      ...args,
     ];
-    const { code } = await run(process.execPath, mocha, { MOCHA_COUNTS_FILE: countsFile });
-    const count = existsSync(countsFile) ? JSON.parse(readFileSync(countsFile, 'utf8')) : { passed: 0, failed: 0 };
+    const { code } = await run(process.execPath, mocha, { ...env, MOCHA_COUNTS_FILE: countsFile });
+    const count = existsSync(countsFile)
+      ? JSON.parse(readFileSync(countsFile, 'utf8'))
+      : { passed: 0, failed: 0, summary: `mocha died of ${args.join(' ')}` };
     // A runner that died, or found a fault outside of any spec, has failed though no spec has.
     return code !== 0 && count.failed === 0 ? { ...count, failed: 1 } : count;
   } finally {

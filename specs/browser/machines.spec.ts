@@ -4,10 +4,11 @@ import type { AnyStateMachine } from 'xstate';
 import { componentMachine } from '../../actors/lifecycles/componentMachine.js';
 import { taskMachine } from '../../actors/lifecycles/taskMachine.js';
 import { workerMachine } from '../../actors/lifecycles/workerMachine.js';
+import { HOLD } from '../support/gate.js';
 import { until } from '../store/support/until.js';
 import { rowsOf, useDashboard } from './support/dashboard.js';
 
-const HOLD = 'def f(seconds):\n    import time\n    time.sleep(seconds)\n';
+const NAP = 'def f():\n    import time\n    time.sleep(0.02)\n';
 const RAISE = 'def f(n):\n    raise ValueError(n)\n';
 const MACHINES = { task: taskMachine, worker: workerMachine, component: componentMachine };
 /** Counts come to the page twice a second. */
@@ -52,16 +53,17 @@ describe("The dashboard's machines", function () {
   });
 
   it('have tasks move through their states while one watches', async () => {
-    const { open, client } = dashboard();
+    const { open, client, newGate } = dashboard();
     const page = await open('#/');
     await ready(page);
     await countsAre(page, 'worker', { ready: 2, busy: 0 });
-    const delayed = await client.submitOne(HOLD, [0], { delay_s: 6 });
-    const running = await client.submit(HOLD, [[4], [4], [4], [4]]);
-    const waiting = await client.submit(HOLD, [[0.1], [0.1]]);
-    const blocked = await client.submitOne(HOLD, [0], { depends_on: [running[0]] });
+    const delayed = await client.submitOne(HOLD, [''], { delay_s: 6 });
+    const gate = newGate();
+    const running = await client.submit(HOLD, Array(4).fill([gate.path]));
+    const waiting = await client.submit(HOLD, [[''], ['']]);
+    const blocked = await client.submitOne(HOLD, [''], { depends_on: [running[0]] });
     const raising = await client.submitOne(RAISE, [1]);
-    const unwanted = await client.submitOne(HOLD, [0]);
+    const unwanted = await client.submitOne(HOLD, ['']);
     await client.cancel(unwanted);
     await countsAre(page, 'task', {
       delayed: 1,
@@ -73,6 +75,7 @@ describe("The dashboard's machines", function () {
       cancelled: 1,
     });
     await countsAre(page, 'worker', { ready: 0, busy: 2 });
+    gate.open();
     await client.results([delayed, ...running, ...waiting, blocked, raising]);
     await countsAre(page, 'task', {
       delayed: 0,
@@ -91,8 +94,8 @@ describe("The dashboard's machines", function () {
     const page = await open('#/');
     await ready(page);
     const ids = await client.submit(
-      HOLD,
-      Array.from({ length: 400 }, () => [0.02]),
+      NAP,
+      Array.from({ length: 400 }, () => []),
     );
     await page.locator('.machine-task .line.flowing[data-line="running completed"]').waitFor({ state: 'attached' });
     await page.locator('.machine-task .line.flowing[data-line="queued running"]').waitFor({ state: 'attached' });

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
+import { HOLD } from '../support/gate.js';
 import { until } from '../store/support/until.js';
 import { useDashboard } from './support/dashboard.js';
 
-const HOLD = 'def f(seconds):\n    import time\n    time.sleep(seconds)\n';
+const NAP = 'def f():\n    import time\n    time.sleep(0.01)\n';
 const RAISE = 'def f(n):\n    raise ValueError(n)\n';
 
 describe("The dashboard's overview", function () {
@@ -16,19 +17,21 @@ describe("The dashboard's overview", function () {
     page.locator('.tile').filter({ has: page.getByText(label, { exact: true }) });
 
   it('draws the three machines, with what is in each state now', async () => {
-    const { open, client, platform } = dashboard();
+    const { open, client, platform, newGate } = dashboard();
     const page = await open('#/');
     await page.getByRole('group', { name: /^The task machine/ }).waitFor();
     await until(async () => (await countOf(page, 'worker', 'ready')) === 1, 10_000);
     // API, dispatcher, monitor, worker.
     await until(async () => (await countOf(page, 'component', 'running')) === 4, 10_000);
 
-    const ids = await client.submit(HOLD, [[4], [4], [4], [4], [4]]);
+    const gate = newGate();
+    const ids = await client.submit(HOLD, Array(5).fill([gate.path]));
     await until(async () => (await countOf(page, 'task', 'running')) >= 2, 10_000);
     await until(async () => (await countOf(page, 'worker', 'busy')) === 1, 10_000);
     await tile(page, 'Slots busy').getByText('2 of 2').waitFor();
     await platform.call('POST', `/tasks/${ids[4]!}/cancel`);
     await until(async () => (await countOf(page, 'task', 'cancelled')) === 1, 10_000);
+    gate.open();
     await client.results(ids);
     await client.results(await client.submit(RAISE, [[1], [2], [3]]));
     await until(async () => (await countOf(page, 'task', 'failed')) === 3, 10_000);
@@ -43,7 +46,7 @@ describe("The dashboard's overview", function () {
     const line = (from: string, to: string) => page.locator(`.machine-task [data-line="${from} ${to}"]`);
     await line('queued', 'running').waitFor({ state: 'attached' });
     const busy = (async () => {
-      for (let round = 0; round < 8; round++) await client.results(await client.submit(HOLD, Array(20).fill([0.01])));
+      for (let round = 0; round < 8; round++) await client.results(await client.submit(NAP, Array(20).fill([])));
     })();
     await until(
       async () => /\bflowing\b/.test((await line('running', 'completed').getAttribute('class')) ?? ''),

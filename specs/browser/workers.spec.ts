@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { HOLD } from '../support/gate.js';
 import { until } from '../store/support/until.js';
 import { rowsOf, useDashboard } from './support/dashboard.js';
 
 const NAP = 'def f():\n    import time\n    time.sleep(0.05)\n';
-const HOLD = 'def f(seconds):\n    import time\n    time.sleep(seconds)\n';
 const RAISE = 'def f(n):\n    raise ValueError(n)\n';
 
 describe("The dashboard's workers and functions", function () {
@@ -11,12 +11,13 @@ describe("The dashboard's workers and functions", function () {
   const dashboard = useDashboard({ workers: 2, slots: 2 });
 
   it('show who is there, what they run, what they have warm', async () => {
-    const { open, client, platform } = dashboard();
+    const { open, client, platform, newGate } = dashboard();
     const page = await open('#/workers');
     await rowsOf(page, 'Workers').nth(1).waitFor();
     expect(await rowsOf(page, 'Workers').count()).to.equal(2);
     await page.getByText('2 workers, 0 of 4 slots busy').waitFor();
-    const ids = await client.submit(HOLD, [[3], [3], [3]]);
+    const gate = newGate();
+    const ids = await client.submit(HOLD, Array(3).fill([gate.path]));
     await page.getByText('2 workers, 3 of 4 slots busy').waitFor();
     expect(await page.locator('.slot.taken').count()).to.equal(3);
     await rowsOf(page, 'Workers').getByRole('link', { name: 'f', exact: true }).first().waitFor();
@@ -25,13 +26,15 @@ describe("The dashboard's workers and functions", function () {
       const text = await rowsOf(page, 'Workers').filter({ hasText: name! }).textContent();
       expect(text).to.contain(`cpython ${python_version}`);
     }
+    gate.open();
     await client.results(ids);
     await page.getByText('2 workers, 0 of 4 slots busy').waitFor();
   });
 
   it('have a worker drained, which finishes what it runs and leaves', async () => {
-    const { open, client, platform } = dashboard();
-    const ids = await client.submit(HOLD, [[6], [6], [6], [6]]);
+    const { open, client, platform, newGate } = dashboard();
+    const gate = newGate();
+    const ids = await client.submit(HOLD, Array(4).fill([gate.path]));
     const page = await open('#/workers');
     await page.getByText('4 of 4 slots busy').first().waitFor();
     const name = (await rowsOf(page, 'Workers').first().getByRole('rowheader').textContent())!;
@@ -43,6 +46,7 @@ describe("The dashboard's workers and functions", function () {
     await question.getByRole('button', { name: 'Drain it' }).click();
     await page.getByText(`The worker ${name} was told to drain.`).waitFor();
     await rowsOf(page, 'Workers').filter({ hasText: name }).getByText('draining').waitFor();
+    gate.open();
     for (const { status } of await client.results(ids)) expect(status).to.equal('COMPLETED');
     await page.getByText('1 worker, 0 of 2 slots busy').waitFor();
     await until(async () => platform.workers.filter(({ running }) => running).length === 1, 10_000);
@@ -64,8 +68,9 @@ describe("The dashboard's workers and functions", function () {
     await until(async () => (await cell('Completed')) === '20', 10_000);
     const { runs } = (await platform.call('GET', `/functions/${id}`)).body as { runs: Record<string, number> };
     expect(runs).to.include({ completed: 20, failed: 0 });
-    expect(runs['mean_us']).to.be.within(50_000, 90_000);
-    expect(runs['p50_us']).to.be.within(45_000, 90_000);
+    // Seconds or nanoseconds would be far off; a nap may last longer on a busy machine.
+    expect(runs['mean_us']).to.be.within(50_000, 250_000);
+    expect(runs['p50_us']).to.be.within(45_000, 250_000);
     expect(await cell('Mean')).to.equal(`${Math.round(runs['mean_us']! / 1000)} ms`);
     expect(await cell('p95')).to.equal(`${Math.round(runs['p95_us']! / 1000)} ms`);
     await row.getByRole('link').first().click();

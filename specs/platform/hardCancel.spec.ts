@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -73,6 +73,17 @@ def f(journal, number, seconds):
     return number * 7
 `;
 
+/** Notes its number, and runs until the gate is there. */
+const GATED = `
+def f(journal, number, gate):
+    import os, time
+    with open(journal, "a") as file:
+        file.write(f"{number}\\n")
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    return number * 7
+`;
+
 describe('Cancelling a task that runs', function () {
   this.timeout(90_000);
   let platform: SpecPlatform;
@@ -104,9 +115,10 @@ describe('Cancelling a task that runs', function () {
       const journal = newJournal();
       const expectedPids = what.includes('children') ? 5 : 1;
       // All slots are taken, so that the next tasks need those of the cancelled ones.
+      const gate = newJournal();
       const neighbours = await client.submit(
-        NOTED,
-        [0, 1, 2].map((n) => [newJournal(), n, 4]),
+        GATED,
+        [0, 1, 2].map((n) => [newJournal(), n, gate]),
       );
       const id = await client.submitOne(source, [journal]);
       await eventually('it runs', () => numbersIn(journal).length >= expectedPids);
@@ -124,6 +136,7 @@ describe('Cancelling a task that runs', function () {
         status: 'CANCELLED',
         type: 'concurrent.futures._base.CancelledError',
       });
+      writeFileSync(gate, '');
       const others = await client.results(neighbours);
       expect(others.map(({ repr }) => repr)).to.deep.equal(['0', '7', '14']);
       for (const neighbour of neighbours) expect((await client.story(neighbour)).attempts).to.equal(1);

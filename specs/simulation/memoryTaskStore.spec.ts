@@ -24,10 +24,10 @@ describe('the in-memory model of the task store', () => {
   });
 
   for (const [words, sequence, shards, numRuns] of [
-    ['whatever the commands', storeSequence, 1, 30],
-    ['whatever the commands', storeSequence, 2, 15],
-    ['however tasks depend on each other', dependencySequence, 1, 40],
-    ['however tasks depend on each other', dependencySequence, 2, 20],
+    ['whatever the commands', storeSequence, 1, 15],
+    ['whatever the commands', storeSequence, 2, 8],
+    ['however tasks depend on each other', dependencySequence, 1, 20],
+    ['however tasks depend on each other', dependencySequence, 2, 10],
   ] as const) {
     it(`answers and changes as the Lua scripts do on Redis, ${words} (${shards} shard${shards > 1 ? 's' : ''})`, async function () {
       this.timeout(60_000);

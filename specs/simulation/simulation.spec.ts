@@ -5,7 +5,7 @@ import { runChunk } from './runSeeds.js';
 import { simulate, type SimulationReport } from './simulation.js';
 
 /** `make simulate` runs others, and more. */
-const SEEDS = 250;
+const SEEDS = 120;
 /** A breakage must show within so many seeds. */
 const SEEDS_TO_FIND_A_BREAKAGE = 400;
 

@@ -2,6 +2,7 @@ import type { Context } from 'mocha';
 import type { Page } from 'playwright-core';
 import { type PlatformOptions, type SpecPlatform, startPlatform } from '../../support/platform.js';
 import { PythonClient } from '../../support/python.js';
+import { Gate } from '../../support/gate.js';
 import { TaskClient } from '../../support/taskClient.js';
 import { type SpecBrowser, startBrowser, type Window, type WindowOptions } from './browser.js';
 import { CHROMIUM } from './chromium.js';
@@ -10,6 +11,8 @@ export interface Dashboard {
   readonly platform: SpecPlatform;
   readonly client: TaskClient;
   readonly python: PythonClient;
+  /** For tasks that are to run while a spec looks at them. All are opened and removed in the end. */
+  readonly newGate: () => Gate;
   /** Opens a view, such as `#/tasks`. It is closed after the spec, which fails when its page was at fault. */
   readonly open: (hash: string, options?: WindowOptions) => Promise<Page>;
 }
@@ -19,6 +22,7 @@ export function useDashboard(options?: PlatformOptions): () => Dashboard {
   let browser: SpecBrowser | undefined;
   let dashboard: Dashboard | undefined;
   let windows: Window[] = [];
+  const gates: Gate[] = [];
 
   before(async function (this: Context) {
     // `make setup-browser` says why it cannot be had; `make test` has tried it.
@@ -32,6 +36,11 @@ export function useDashboard(options?: PlatformOptions): () => Dashboard {
       platform,
       python,
       client: new TaskClient(platform, python),
+      newGate: () => {
+        const gate = new Gate();
+        gates.push(gate);
+        return gate;
+      },
       open: async (hash, windowOptions) => {
         const window = await taker.open(`${platform.apiUrl}/dashboard${hash}`, windowOptions);
         windows.push(window);
@@ -48,8 +57,10 @@ export function useDashboard(options?: PlatformOptions): () => Dashboard {
   after(async function (this: Context) {
     this.timeout(30_000);
     await browser?.stop();
+    for (const gate of gates) gate.open();
     await dashboard?.platform.stop();
     await dashboard?.python.stop();
+    for (const gate of gates) gate.remove();
   });
   return () => {
     if (!dashboard) throw new Error('The dashboard is there while specs run.');
