@@ -50,7 +50,8 @@ function showDifference(error) {
     seen.add(at);
     if (at.showDiff === false || at.expected === undefined) continue;
     const { actual, expected } = at;
-    error.showDiff = true;
+    // Of two numbers the message says more: that one should be below the other.
+    error.showDiff = typeof expected === 'object' || typeof expected === 'string';
     const areTexts = typeof actual === 'string' && typeof expected === 'string';
     error.actual = areTexts ? actual : inspect(actual, WHOLE);
     error.expected = areTexts ? expected : inspect(expected, WHOLE);

@@ -79,4 +79,14 @@ describe('The processes of a platform', () => {
       'busy worker.idled ready',
     ]);
   });
+
+  it('are gone as soon as they have stopped: no forgotten timer keeps them', async () => {
+    const { api, monitor, dispatcher, workers } = platform;
+    for (const actor of [...workers, monitor, dispatcher, api]) {
+      await actor.stop();
+      const goneAtMs = Date.now();
+      const stopped = transitionsIn(actor).find(({ to }) => to === 'stopped')!;
+      expect(goneAtMs - Number(stopped.time), actor.name).to.be.lessThan(800);
+    }
+  });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Tries until it neither throws nor answers false. */
-export async function until<T>(step: () => T | Promise<T>, withinMs = 5_000): Promise<T> {
+export async function until<T>(step: () => T | Promise<T>, withinMs = 12_000): Promise<T> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {
     try {
