@@ -12,6 +12,7 @@ import { DispatcherReports } from './dispatcherReports.js';
 import { FunctionCache } from './functionCache.js';
 import { JoinGate } from './joinGate.js';
 import { LeaseKeeper } from './leaseKeeper.js';
+import { Lookout } from './lookout.js';
 import { OutputFollowers } from './outputFollowers.js';
 import { Releaser } from './releaser.js';
 import { RunTimes } from './runTimes.js';
@@ -33,6 +34,7 @@ export class Dispatcher {
   readonly table: WorkerTable;
   private readonly runTimes = new RunTimes();
   private readonly claims: ClaimLoop;
+  private readonly lookout: Lookout;
   private readonly leases: LeaseKeeper;
   private readonly releaser: Releaser;
   private readonly acknowledger: Acknowledger;
@@ -133,10 +135,17 @@ export class Dispatcher {
         for (const { task, failure } of failed) this.settler.push(unstarted(task, 'task.raised', '', failure));
       },
     });
+    this.lookout = new Lookout(options, {
+      ...{ store, clock, onError },
+      look: () => {
+        this.claims.wake();
+      },
+    });
   }
 
   start(): void {
     const { workers, control, clock } = this.deps;
+    this.lookout.news();
     workers.listen((message, from) => {
       this.onWorkerMessage(message, from);
     });
@@ -144,9 +153,6 @@ export class Dispatcher {
       this.onControl(message);
     });
     this.stops.push(
-      every(clock, this.options.pollMs, () => {
-        this.claims.wake();
-      }),
       every(clock, this.options.heartbeatMs, () => {
         this.beat();
       }),
@@ -177,6 +183,7 @@ export class Dispatcher {
     clock.clearTimeout(timer); // It would keep the process from ending.
     this.acknowledger.flush();
     for (const stop of this.stops.splice(0)) stop();
+    this.lookout.stop();
     this.table.stop();
     await this.reports.forget();
   }
@@ -220,8 +227,10 @@ export class Dispatcher {
   }
 
   private onControl(message: ControlMessage): void {
+    this.lookout.heard();
     switch (message.type) {
       case 'tasks.queued':
+        this.lookout.news();
         this.claims.wake(message.count);
         break;
       case 'tasks.cancelled':
@@ -261,6 +270,7 @@ export class Dispatcher {
 
   private onResults(worker: WorkerConnection, results: TaskResult[]): void {
     this.deps.counts.batches.results.observe(results.length);
+    this.lookout.news();
     const released: TaskRef[] = [];
     for (const result of results) {
       const task = worker.remove(result);
@@ -292,6 +302,7 @@ export class Dispatcher {
 
   private beat(): void {
     this.table.beat();
+    this.lookout.beat();
     void this.leases.renewDue();
     this.followers.expire();
     this.reports.beat(this.draining);

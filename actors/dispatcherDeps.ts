@@ -13,7 +13,7 @@ export interface DispatcherOptions {
   mode: WorkerRecord['mode'];
   heartbeatMs: number;
   leaseMs: number;
-  /** An idle dispatcher looks into the queue this often though no nudge came. */
+  /** It looks into the queue this often though no nudge came, unless it is idle: see `Lookout`. */
   pollMs: number;
   timings: WorkerTimings;
   /** Most bytes of function bodies kept in memory. */

@@ -13,7 +13,7 @@ const DEPENDENCY_BYTES = 4_096;
 
 interface SubmitterOptions {
   store: TaskStore;
-  /** Tells dispatchers that `count` tasks are being written. */
+  /** Tells dispatchers that `count` tasks are being written that they can claim at once; 0 when there are delayed ones alone. */
   announceQueued: (count: number) => void;
   transition: TransitionLog;
   /** Tells tasks that depend on others what has ended already. */
@@ -78,12 +78,13 @@ export class Submitter {
     if (batch.length === 0) return;
     const { store, announceQueued, transition, dependencies, counts } = this.options;
     counts?.batches.submit.observe(batch.length);
-    const claimable = batch.filter(({ task }) => stateOf(task) === 'queued').length;
+    const states = batch.map(({ task }) => stateOf(task));
+    const claimable = states.filter((state) => state === 'queued').length;
     let verdicts: SubmitVerdict[];
     try {
       const written = store.submit(batch.map(({ task }) => task));
       // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
-      if (claimable > 0) announceQueued(claimable);
+      if (claimable > 0 || states.includes('delayed')) announceQueued(claimable);
       verdicts = await written;
       batch.forEach(({ task, submission: { requestId } }, index) => {
         if (verdicts[index] !== 'accepted') return;

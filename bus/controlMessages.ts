@@ -26,7 +26,7 @@ export type ComponentKind = 'api' | 'dispatcher' | 'worker' | 'monitor';
  * What `tasks.settled` carries of results, and all of `task.output`, is believed under the platform's seal alone, see `eventSeal.ts`.
  */
 export type ControlMessage =
-  /** Tasks have been queued: dispatchers with free credit claim at once instead of at their next poll. */
+  /** Tasks have been queued, or delayed (then 0): dispatchers with free credit claim at once instead of at their next poll. */
   | { type: 'tasks.queued'; count: number }
   /** Tasks have ended: whoever waits for one is answered. */
   | { type: 'tasks.settled'; tasks: SettledTask[] }

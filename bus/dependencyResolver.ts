@@ -6,7 +6,7 @@ import type { TransitionLog } from './transitionLog.js';
 export interface DependencyResolverDeps {
   store: Pick<TaskStore, 'awaitDependencies' | 'resolveDependencies' | 'findBlocked'>;
   transition: TransitionLog;
-  /** So many tasks can be claimed now. */
+  /** So many tasks can be claimed now; 0 when there are delayed ones alone. */
   queued: (count: number) => void;
   /** Tasks have failed because of what they depended on. */
   settled: (tasks: SettledTask[]) => void;
@@ -80,6 +80,7 @@ export class DependencyResolver {
       const next: DependencyEnd[] = [];
       const failed: SettledTask[] = [];
       let queued = 0;
+      let delayed = 0;
       told.forEach(({ taskId }, index) => {
         const resolution = resolutions[index];
         if (!resolution) return;
@@ -87,13 +88,14 @@ export class DependencyResolver {
         const event = to === 'failed' ? 'task.dependencyFailed' : 'task.unblocked';
         this.deps.transition('task', taskId, 'blocked', event, to);
         if (to === 'queued') queued++;
+        if (to === 'delayed') delayed++;
         if (to !== 'failed') return;
         failed.push({ taskId, state: 'failed' });
         for (const dependent of resolution.dependents) {
           next.push({ taskId: dependent, dependency: taskId, state: 'failed' });
         }
       });
-      if (queued > 0) this.deps.queued(queued);
+      if (queued + delayed > 0) this.deps.queued(queued);
       for (let at = 0; at < failed.length; at += MAX_SETTLED) this.deps.settled(failed.slice(at, at + MAX_SETTLED));
       told = next;
     }

@@ -74,6 +74,8 @@ export interface TaskStore {
   readOutcomes(taskIds: string[], asker?: Asker): Promise<(TaskOutcome | undefined)[]>;
   readTask(taskId: string, asker?: Asker): Promise<TaskRecord | undefined>;
   readOutput(taskId: string, asker?: Asker): Promise<Buffer | undefined>;
+  /** Until the next delayed or retrying task is due, negative when it is overdue; undefined where there is none. */
+  nextDueMs(): Promise<number | undefined>;
   /** Number of entries waiting in the queues, cancelled ones not yet skipped included. */
   queueDepth(): Promise<number>;
 

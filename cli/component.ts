@@ -213,16 +213,18 @@ export async function runComponent(
   }
   machine.send({ type: 'component.started' });
   if (process.connected) process.send?.({ type: 'ready', address: serving.address });
-  const stopBeats = every(systemClock, config.heartbeatMs, () => {
+  const beat = (): void => {
     const state = machine.getSnapshot().value;
     const { address } = serving;
     control?.send('component.heartbeat', { type: 'component.heartbeat', kind, id, state, ...(address && { address }) });
-  });
+  };
+  // Workers tell their dispatcher alone.
+  const stopBeats = role === undefined ? undefined : every(systemClock, config.heartbeatMs, beat);
 
   await stopRequested;
   machine.send({ type: 'component.draining' });
   await bounded(serving.drain(config.shutdownGraceMs), config.shutdownGraceMs + CLOSE_MARGIN_MS, onError);
-  stopBeats();
+  stopBeats?.();
   machine.send({ type: 'component.stopped' });
   await close();
 }

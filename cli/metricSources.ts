@@ -4,6 +4,7 @@ import type { ComponentKind, ControlMessage } from '../bus/controlMessages.js';
 import { METRIC_TYPES, type MetricFamily } from '../bus/metricFamilies.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
 import { processFamilies } from '../bus/processFamilies.js';
+import { LOOP_DELAY_INTERVAL_MS, usualLoopDelay } from './loopDelay.js';
 
 /**
  * What one process has to tell when somebody asks for metrics: what it counts, what its actors say of their present state, and what
@@ -71,9 +72,12 @@ export function answering(
 async function nodeMetrics(): Promise<Registry> {
   const { collectDefaultMetrics, Registry } = await import('prom-client');
   const register = new Registry();
-  collectDefaultMetrics({ register });
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: LOOP_DELAY_INTERVAL_MS });
   return register;
 }
+
+/** Those that are measured with a timer, apart from their spread. */
+const LOOP_DELAYS = /^nodejs_eventloop_lag_(min|max|mean|p\d+)_seconds$/;
 
 /** prom-client's own form, in ours. */
 function nodeFamilies(metrics: Awaited<ReturnType<Registry['getMetricsAsJSON']>>): MetricFamily[] {
@@ -87,7 +91,8 @@ function nodeFamilies(metrics: Awaited<ReturnType<Registry['getMetricsAsJSON']>>
       .map(({ value, labels, ...more }) => {
         const full = 'metricName' in more && typeof more.metricName === 'string' ? more.metricName : name;
         const texts = Object.entries(labels).map(([label, text]): [string, string] => [label, String(text)]);
-        return { suffix: full.slice(name.length), labels: Object.fromEntries(texts), value };
+        const seconds = LOOP_DELAYS.test(name) ? usualLoopDelay(value * 1_000) : value;
+        return { suffix: full.slice(name.length), labels: Object.fromEntries(texts), value: seconds };
       }),
   }));
 }

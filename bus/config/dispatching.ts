@@ -18,7 +18,10 @@ export interface DispatchingConfig {
   readonly lostAfterMissed: number;
   /** `REAP_MS`: interval at which the monitor looks for expired leases. Default 1000. */
   readonly reapMs: number;
-  /** `POLL_MS`: interval at which an idle dispatcher looks into Redis though no nudge came. Default 100. */
+  /**
+   * `POLL_MS`: interval at which a dispatcher looks into Redis though no nudge came. Default 100. One that has had no news for two
+   * heartbeats, and hears others, looks with each heartbeat.
+   */
   readonly pollMs: number;
 }
 

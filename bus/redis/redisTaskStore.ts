@@ -33,7 +33,7 @@ import { Script } from './script.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras, timeoutField } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
-import { findClaims, readOutcomesUpTo, readQueueDepth, readStates } from './taskReads.js';
+import { findClaims, readNextDueMs, readOutcomesUpTo, readQueueDepth, readStates } from './taskReads.js';
 import { parseFailure, parseTask, type TaskHash } from './taskRecord.js';
 
 export interface RedisTaskStoreOptions {
@@ -268,6 +268,10 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
 
   readOutput(taskId: string, asker?: Asker): Promise<Buffer | undefined> {
     return readOutput(this.redis, this.shards, taskId, asker);
+  }
+
+  nextDueMs(): Promise<number | undefined> {
+    return readNextDueMs(this.redis, this.shards);
   }
 
   queueDepth(): Promise<number> {

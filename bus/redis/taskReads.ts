@@ -83,3 +83,15 @@ export function readQueueDepth(redis: Redis, shards: Shards): Promise<number> {
     return depths.flat().reduce((sum, length) => sum + length, 0);
   });
 }
+
+/** See `TaskStore.nextDueMs`. */
+export function readNextDueMs(redis: Redis, shards: Shards): Promise<number | undefined> {
+  return guarded(async () => {
+    const [[seconds, microseconds], ...firsts] = await Promise.all([
+      redis.time(),
+      ...shards.all.map(({ delayed }) => redis.zrange(delayed, '0', '0', 'WITHSCORES')),
+    ]);
+    const dueAtMs = Math.min(...firsts.map(([, score]) => Number(score ?? Infinity)));
+    return dueAtMs === Infinity ? undefined : dueAtMs - (Number(seconds) * 1_000 + Number(microseconds) / 1_000);
+  });
+}

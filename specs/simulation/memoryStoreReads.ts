@@ -122,6 +122,11 @@ export class MemoryStoreReads {
     return true;
   }
 
+  async nextDueMs(): Promise<number | undefined> {
+    const dueAtMs = Math.min(...this.data.shards.map(({ delayed }) => delayed.lowest ?? Infinity));
+    return dueAtMs === Infinity ? undefined : dueAtMs - this.options.nowMs();
+  }
+
   async queueDepth(): Promise<number> {
     return this.data.shards.reduce(
       (sum, { queues }) => sum + queues.flatMap((lists) => [...lists.values()]).flat().length,

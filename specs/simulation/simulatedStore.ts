@@ -159,6 +159,10 @@ export class SimulatedStore implements TaskStore {
     return this.call('readOutput', (store) => store.readOutput(taskId));
   }
 
+  nextDueMs(): Promise<number | undefined> {
+    return this.call('nextDueMs', (store) => store.nextDueMs());
+  }
+
   queueDepth(): Promise<number> {
     return this.call('queueDepth', (store) => store.queueDepth());
   }

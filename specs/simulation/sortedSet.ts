@@ -14,6 +14,10 @@ export class SortedSet {
     this.scores.delete(member);
   }
 
+  get lowest(): number | undefined {
+    return this.size === 0 ? undefined : Math.min(...this.scores.values());
+  }
+
   scoreOf(member: string): number | undefined {
     return this.scores.get(member);
   }

@@ -239,6 +239,14 @@ const depth = fc.constant(
   }),
 );
 
+const nextDue = fc.constant(
+  command('nextDue', async (pair) => {
+    const [real, model] = await pair.both('lasting', (store) => store.nextDueMs());
+    const roughly = (ms: number | undefined) => ms !== undefined && Math.round(ms / 1_000_000);
+    expect(roughly(model)).to.equal(roughly(real));
+  }),
+);
+
 const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   submit,
   submit,
@@ -255,6 +263,7 @@ const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   reap,
   restart,
   depth,
+  nextDue,
   ...dependencyCommands,
 ];
 

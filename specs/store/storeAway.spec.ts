@@ -92,6 +92,7 @@ describe('a store that cannot be reached', () => {
       (store) => store.readTask(task.taskId),
       (store) => store.readOutput(task.taskId),
       (store) => store.queueDepth(),
+      (store) => store.nextDueMs(),
       (store) => store.registerFunction({ name: 'f', payload: Buffer.from('f') }),
       (store) => store.readFunction('f'),
       (store) => store.pythonsNeeded(['f']),

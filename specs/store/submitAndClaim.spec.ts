@@ -112,11 +112,14 @@ describe('submitting and claiming', () => {
     expect(record!.state).to.equal('delayed');
     expect(record!.dueAtMs! - record!.queuedAtMs).to.equal(120);
     expect(await fixture.store.claim('d', 5)).to.deep.equal({ claimed: [], promoted: [] });
+    expect(await fixture.store.nextDueMs()).to.be.within(1, 120);
     await sleep(130);
+    expect(await fixture.store.nextDueMs()).to.be.within(-5_000, 0);
     const { claimed, promoted } = await fixture.store.claim('d', 5);
     expect(promoted).to.deep.equal([{ taskId: task.taskId, from: 'delayed' }]);
     expect(claimed.map(({ taskId }) => taskId)).to.deep.equal([task.taskId]);
     expect((await fixture.store.readTask(task.taskId))!.dueAtMs).to.equal(undefined);
+    expect(await fixture.store.nextDueMs()).to.equal(undefined);
   });
 
   it('queues a retrying task again when its back-off is over', async () => {
