@@ -34,7 +34,7 @@ const rounds = new WeakMap<Clock, Map<number, Round>>();
 export function every(clock: Clock, intervalMs: number, action: () => void): () => void {
   const ofClock = rounds.get(clock) ?? new Map<number, Round>();
   rounds.set(clock, ofClock);
-  const round = ofClock.get(intervalMs) ?? { actions: new Map(), timer: undefined };
+  const round: Round = ofClock.get(intervalMs) ?? { actions: new Map(), timer: undefined };
   ofClock.set(intervalMs, round);
   const key = {};
   round.actions.set(key, { action, notBeforeMs: clock.now() + intervalMs / 2 });

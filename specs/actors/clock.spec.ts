@@ -10,9 +10,9 @@ describe('what is done at an interval', () => {
   let done: string[];
   const note = (what: string) => (): void => void done.push(`${what} at ${timeline.nowMs}`);
   const runUntil = (ms: number): void => {
-    let isOver = false;
-    timeline.schedule(ms - timeline.nowMs, () => (isOver = true));
-    while (!isOver) timeline.step();
+    const end = { isOver: false };
+    timeline.schedule(ms - timeline.nowMs, () => (end.isOver = true));
+    while (!end.isOver) timeline.step();
   };
 
   beforeEach(() => {
