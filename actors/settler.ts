@@ -1,3 +1,4 @@
+import { MAX_STEP_BYTES } from '../bus/batches.js';
 import type { ControlMessage, SettledTask } from '../bus/controlMessages.js';
 import { emptyResult } from '../bus/emptyResult.js';
 import type { EndedTask } from '../bus/dependencyResolver.js';
@@ -14,7 +15,6 @@ import { nextTaskState } from './lifecycles/taskTransitions.js';
 import type { InFlight } from './workerConnection.js';
 
 const MAX_BATCH = 256;
-const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** Larger results do not travel in events: Redis and NATS cut off a subscriber that has too much outstanding. */
 const MAX_EVENT_PAYLOAD_BYTES = 32 * 1024;
 const MAX_EVENT_BYTES = 512 * 1024;
@@ -75,7 +75,7 @@ export class Settler {
   constructor(private readonly deps: SettlerDeps) {
     this.writer = new OneWriter((batch) => this.flush(batch), {
       maxItems: MAX_BATCH,
-      maxBytes: MAX_BATCH_BYTES,
+      maxBytes: MAX_STEP_BYTES,
       sizeOf: bytesOf,
       onError: deps.onError,
     });

@@ -1,3 +1,4 @@
+import { MAX_STEP_BYTES } from '../bus/batches.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import type { DependencyResolver } from '../bus/dependencyResolver.js';
 import { PlatformError } from '../bus/errors.js';
@@ -6,7 +7,6 @@ import type { NewTask, SubmitVerdict, TaskStore } from '../bus/taskStore.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 
 const MAX_BATCH_TASKS = 500;
-const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 
 /** What a dependency costs Redis beside bytes: bounds how long one batch keeps it busy. */
 const DEPENDENCY_BYTES = 4_096;
@@ -48,7 +48,7 @@ export class Submitter {
   constructor(private readonly options: SubmitterOptions) {
     this.writer = new OneWriter<Entry>((batch) => this.write(batch), {
       maxItems: MAX_BATCH_TASKS,
-      maxBytes: MAX_BATCH_BYTES,
+      maxBytes: MAX_STEP_BYTES,
       sizeOf: ({ task }) => task.arguments.length + DEPENDENCY_BYTES * (task.dependsOn?.length ?? 0),
       onError: () => undefined, // `write` answers its submissions itself, failed or not.
     });

@@ -7,6 +7,7 @@ import type { Environment, FsyncPolicy } from '../bus/config.js';
 import { PlatformError } from '../bus/errors.js';
 import { ChildProcess, findExecutable } from './childProcess.js';
 import { freePort, portIsFree } from './freePort.js';
+import { keepOutOfPageCache } from './pageCache.js';
 import { writeSecretFile } from './security/secretFile.js';
 import {
   followFiles,
@@ -71,6 +72,10 @@ interface Program {
   readonly answer: RegExp;
 }
 
+/** Where it keeps its append-only file, and writes the one that takes its place. */
+const redisFolders = (directory: string): string[] => [join(directory, 'appendonlydir'), directory];
+const REDIS_FILES = /\.(aof|rdb)$/;
+
 const SOCKET_NAME = 'redis.sock';
 /** The kernel takes no longer paths. */
 const MAX_SOCKET_PATH_BYTES = 100;
@@ -95,8 +100,8 @@ const REDIS: Program = {
     // hash-max-listpack-value and take both.
     ...['--hash-max-ziplist-value', '512'],
     // With the usual 64 MiB, and compression, a child that rewrites the file takes a tenth of all processor time when arguments and results
-    // are 1 MiB each. What it costs: up to half a gigabyte on disk, and some seconds of loading it.
-    ...['--auto-aof-rewrite-min-size', '512mb', '--rdbcompression', 'no'],
+    // are 1 MiB each. What it costs: up to a gigabyte on disk, and some seconds of loading it.
+    ...['--auto-aof-rewrite-min-size', '1gb', '--rdbcompression', 'no'],
     ...['--maxmemory-policy', 'noeviction'],
     ...(redisSocket(directory) === undefined ? [] : ['--unixsocket', SOCKET_NAME, '--unixsocketperm', '700']),
   ],
@@ -163,6 +168,7 @@ async function startServer(program: Program, options: ServerOptions): Promise<Se
     });
     if (await becomesReady(program, child, port, options)) {
       followSecurity(program, child, port, options);
+      if (program === REDIS) void child.exited.then(keepOutOfPageCache(redisFolders(options.directory), REDIS_FILES));
       return serverOf(program, child, port, options.directory);
     }
     if (options.signal?.aborted === true) throw new StartError(`${program.name} was told to stop before it served.`);

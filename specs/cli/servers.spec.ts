@@ -1,10 +1,28 @@
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { connect } from 'nats';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../bus/packageRoot.js';
 import { connectRedis } from '../../bus/redis/connection.js';
 import { redisSocket, startNats, startRedis } from '../../cli/servers.js';
 import { eventually } from '../support/eventually.js';
+import { PYTHON } from '../support/python.js';
 import * as support from '../support/servers.js';
+
+/** How large the files in a folder are, and how much of them the kernel has in memory. */
+function pageCacheOf(folder: string): { bytes: number; residentBytes: number } {
+  const paths = readdirSync(folder).map((name) => join(folder, name));
+  const script = join(PACKAGE_ROOT, 'specs', 'support', 'residentBytes.py');
+  const lines = execFileSync(PYTHON, [script, ...paths], { encoding: 'utf8' })
+    .trim()
+    .split('\n');
+  const rows = lines.map((line) => line.split(' ').map(Number));
+  const total = (column: number): number => rows.reduce((sum, row) => sum + (row[column] ?? 0), 0);
+  return { bytes: total(0), residentBytes: total(1) };
+}
 
 describe('Private servers', () => {
   it('redis keeps what was written over a restart, also a violent one', async () => {
@@ -35,6 +53,23 @@ describe('Private servers', () => {
       await server.restart();
       await eventually('it answers again', () => client.get('kept').then(Boolean, () => false));
       expect(lost).to.have.length(1);
+    } finally {
+      client.disconnect();
+      await server.stop();
+    }
+  });
+
+  it("redis' append-only file is let go from the page cache as it grows", async function () {
+    if (process.platform !== 'linux') this.skip();
+    const server = await support.startRedis();
+    const client = new Redis(server.url, { lazyConnect: true });
+    const value = randomBytes(1024 * 1024);
+    try {
+      for (let i = 0; i < 64; i++) await client.set('large', value);
+      await eventually('most of it is not in memory', () => {
+        const { bytes, residentBytes } = pageCacheOf(join(server.directory, 'appendonlydir'));
+        return bytes > 64 * value.length && residentBytes < bytes / 4;
+      });
     } finally {
       client.disconnect();
       await server.stop();
