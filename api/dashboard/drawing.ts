@@ -132,7 +132,7 @@ function labelSize(words: readonly string[], direction: Direction): { width: num
   if (words.length === 0) return { width: 0, height: 0 };
   const longest = Math.max(...words.map((word) => word.length));
   return {
-    width: longest * CHARACTER_WIDTH + (direction === 'wide' ? 40 : 10),
+    width: longest * CHARACTER_WIDTH + (direction === 'wide' ? 52 : 10),
     height: words.length * LINE_HEIGHT + 4,
   };
 }

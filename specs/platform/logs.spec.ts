@@ -2,7 +2,8 @@ import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { MODES } from '../../bus/config.js';
-import { eventually } from '../support/eventually.js';
+import { eventually, eventuallyPasses } from '../support/eventually.js';
+import { Gate } from '../support/gate.js';
 import { type SpecPlatform, startPlatform } from '../support/platform.js';
 import { PythonClient } from '../support/python.js';
 import { TaskClient } from '../support/taskClient.js';
@@ -144,17 +145,22 @@ for (const mode of MODES) {
     });
 
     it('is known so far while it runs, also what lies below Python', async () => {
+      const gate = new Gate();
       const id = await client.submitOne(
-        'def f():\n    import os, time\n    print("early")\n    os.write(2, b"below\\n")\n    time.sleep(1)\n    print("late")',
+        'def f(gate):\n    import os, time\n    print("early")\n    os.write(2, b"below\\n")\n' +
+          '    while not os.path.exists(gate):\n        time.sleep(0.02)\n    print("late")',
+        [gate.path],
       );
-      await eventually('it runs', async () => (await client.status(id)) === 'RUNNING');
-      await sleep(50);
-      const { status, lines } = await log(id);
-      expect({ status, texts: lines.map(({ text }) => withoutEnd(text)) }).to.deep.equal({
-        status: 'RUNNING',
-        texts: ['early', 'below'],
+      await eventuallyPasses(async () => {
+        const { status, lines } = await log(id);
+        expect({ status, texts: lines.map(({ text }) => withoutEnd(text)) }).to.deep.equal({
+          status: 'RUNNING',
+          texts: ['early', 'below'],
+        });
       });
+      gate.open();
       await client.result(id);
+      gate.remove();
       expect((await log(id)).lines.map(({ text }) => withoutEnd(text))).to.deep.equal(['early', 'below', 'late']);
     });
 

@@ -23,6 +23,9 @@ export interface ChartProps {
   readonly format: (value: number) => string;
 }
 
+const PADDING_RIGHT = 12;
+/** Of `12:30:00` on an axis, pixels. */
+const HALF_A_TIME = 28;
 const HEIGHT = 150;
 /** The time axis shows no less, so that the first points are not drawn over the whole width. */
 const SHORTEST_SPAN_S = 120;
@@ -103,7 +106,7 @@ function options(
     ticks: { show: false },
   };
   return {
-    ...{ width: element.clientWidth, height: HEIGHT, legend: { show: false }, padding: [10, 12, 0, 0] },
+    ...{ width: element.clientWidth, height: HEIGHT, legend: { show: false }, padding: [10, PADDING_RIGHT, 0, 0] },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     hooks: { setCursor: [({ cursor }) => onPointed(cursor.idx ?? null)] },
     scales: {
@@ -111,7 +114,7 @@ function options(
       y: { range: (_plot, _from, to) => [0, Math.max(1, (to || 0) * 1.1)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 70, values: (_plot, splits) => splits.map(timeText) },
+      { ...axis, grid: { show: false }, size: 28, space: 70, values: timesWithin },
       { ...axis, size: 58, space: 34, values: (_plot, splits) => splits.map(format) },
     ],
     series: [
@@ -126,6 +129,12 @@ function options(
       })),
     ],
   };
+}
+
+/** A time at the very end would be cut off by the edge of the chart. */
+function timesWithin(plot: uPlot, splits: number[]): string[] {
+  const edge = plot.valToPos(plot.scales['x']?.max ?? 0, 'x') + PADDING_RIGHT;
+  return splits.map((seconds) => (plot.valToPos(seconds, 'x') + HALF_A_TIME > edge ? '' : timeText(seconds)));
 }
 
 function timeText(seconds: number): string {
