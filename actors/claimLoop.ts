@@ -3,7 +3,6 @@ import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
 import { orderBytes } from '../bus/orderBytes.js';
-import type { Offer } from '../bus/requirement.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -11,18 +10,20 @@ import { toldOfTrace, traceAttempts } from './attemptTrace.js';
 import type { Cancellations } from './cancellations.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
+import { standingNonce } from '../bus/nonce.js';
 import { LostClaims } from './lostClaims.js';
 import type { OutputFollowers } from './outputFollowers.js';
 import { byOffer, creditOfAll, haveCreditLeft, offersOf, type WorkersOffer } from './offers.js';
 import { place, prefetchPerSlot } from './placement.js';
 import { type TakeBack, takeBacks } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
+import { StandingClaims } from './standingClaims.js';
 import { withInputs, type WithInputs } from './taskInputs.js';
 import type { InFlight, WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface ClaimLoopDeps {
-  store: Pick<TaskStore, 'claim' | 'findClaims' | 'readOutcomes'>;
+  store: Pick<TaskStore, 'claim' | 'standBy' | 'findClaims' | 'readOutcomes'>;
   workers: Bus<WorkerMessage, DispatcherMessage>;
   clock: Clock;
   transition: TransitionLog;
@@ -42,6 +43,14 @@ export interface ClaimLoopDeps {
   onError: (error: unknown) => void;
 }
 
+type Offered = readonly WorkersOffer<WorkerConnection>[];
+
+/** What a claim has got for those whose offers it was made of. */
+interface Given {
+  claim: Claim;
+  offers: Offered;
+}
+
 /** Arguments can be large: one message must not become more than a wire takes. */
 const RUN_LIMITS: BatchLimits<ClaimedTask> = {
   maxItems: Infinity,
@@ -52,45 +61,67 @@ const RUN_LIMITS: BatchLimits<ClaimedTask> = {
 const MAX_CLAIM = 256;
 /** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
 const TAKE_BACK_AFTER_MS = 20;
-/** News of tasks can be faster than Redis is in writing them: then another look so much later. */
-const LOOK_AGAIN_MS = 2;
 
 /**
  * Brings tasks from the queue to the workers: claims as many as the workers have credit for, places them, sends them.
  *
  * Idle until woken (a nudge, a result, a new worker, the poll timer); then one claim follows another while the queue gives as much
- * as was asked for. Only one claim is under way at a time; a wake during it leads to one more.
+ * as was asked for. Only one claim is under way at a time; a wake during it leads to one more. The last one stands where the store can do that:
+ * then new tasks come by themselves.
  */
 export class ClaimLoop {
   private claiming = false;
   private closed = false;
   private again = false;
-  /** Tasks that were announced and not looked for yet. */
-  private expected = 0;
+  /** What claims have got that stood, not yet given to workers. */
+  private readonly handedOver: Given[] = [];
   /** The last claim got less than it asked for. */
   private foundEmpty = false;
-  private lookAgainTimer: unknown;
   private rebalanceTimer: unknown;
   private readonly lostClaims: LostClaims;
+  private readonly standing: StandingClaims<Offered>;
 
   constructor(
-    private readonly options: { id: string; leaseMs: number },
+    private readonly options: { id: string; leaseMs: number; standMs: number },
     private readonly table: WorkerTable,
     private readonly deps: ClaimLoopDeps,
   ) {
-    this.lostClaims = new LostClaims(options.leaseMs, {
+    // A claim of which nothing was heard may stand for a while before it has leases.
+    this.lostClaims = new LostClaims(options.leaseMs + options.standMs, {
       ...deps,
       release: (tasks) => {
         deps.release(undefined, tasks);
       },
     });
+    this.standing = new StandingClaims(options.standMs, deps.clock, (nonce) => {
+      this.lostClaims.add(nonce);
+    });
   }
 
-  /** @param expected number of tasks that somebody has just announced */
-  wake(expected = 0): void {
+  start(): void {
+    this.deps.store.standBy(this.options.id, {
+      handedOver: (nonce, claim) => {
+        const offers = this.standing.onHandedOver(nonce);
+        if (!offers) return; // It is being looked for already.
+        if (this.closed) {
+          this.deps.release(undefined, claim.claimed);
+          return;
+        }
+        this.handedOver.push({ claim, offers });
+        this.wake();
+      },
+      cutOff: () => {
+        this.standing.onCutOff();
+      },
+    });
+    this.wake();
+  }
+
+  /** Somebody has news: a claim may find something. */
+  wake(): void {
     if (this.closed) return;
     this.again = true;
-    this.expected = Math.max(this.expected, expected);
+    this.foundEmpty = false;
     if (!this.claiming) void this.run();
   }
 
@@ -125,28 +156,24 @@ export class ClaimLoop {
     try {
       while (this.again) {
         this.again = false;
+        for (const given of this.handedOver.splice(0)) await this.take(given);
+        this.standing.expire();
         if (this.lostClaims.due) await this.lostClaims.giveBack();
         const { offers, bytes, isEverybody } = offersOf(
           this.table.available(),
           prefetchPerSlot(this.deps.runTimes.recent),
         );
         const limit = Math.min(creditOfAll(offers), MAX_CLAIM);
-        if (limit === 0 || !this.deps.mayClaim()) break;
-        const { expected } = this;
-        this.expected = 0;
-        const { claimed, promoted } = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
-        for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
-        if (claimed.length > 0) this.deps.counts.batches.claim.observe(claimed.length);
-        if (this.closed) this.deps.release(undefined, claimed);
-        else if (claimed.length > 0) await this.give(claimed, offers);
+        if (limit === 0 || !this.deps.mayClaim()) continue;
+        const claim = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
+        const { claimed } = claim;
+        await this.take({ claim, offers });
         // It may have ended because of the arguments' bytes, not because the queue was empty.
         const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
-        this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
+        this.foundEmpty =
+          claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
         if (claimed.length === limit || cutShort) this.again = !this.closed;
-        else {
-          if (claimed.length < expected) this.lookAgain();
-          this.scheduleRebalance();
-        }
+        else this.scheduleRebalance();
       }
     } catch (error) {
       this.deps.onError(error); // The store is away; the poll timer tries again.
@@ -155,24 +182,29 @@ export class ClaimLoop {
     }
   }
 
-  private async claim(limit: number, maxBytes: number | undefined, offers: readonly Offer[]): Promise<Claim> {
+  private async claim(limit: number, maxBytes: number | undefined, offers: Offered): Promise<Claim> {
     const nonce = this.deps.nonce();
+    const standing = standingNonce(nonce);
+    this.standing.expect(standing, offers);
     try {
-      return await this.deps.store.claim(this.options.id, limit, nonce, maxBytes, offers);
+      const claim = await this.deps.store.claim(this.options.id, limit, nonce, maxBytes, offers, this.options.standMs);
+      this.standing.onClaimed(standing, claim);
+      return claim;
     } catch (error) {
       this.lostClaims.add(nonce);
+      if (this.standing.giveUp(standing)) this.lostClaims.add(standing);
       throw error;
     }
   }
 
-  private lookAgain(): void {
-    this.lookAgainTimer ??= this.deps.clock.setTimeout(() => {
-      this.lookAgainTimer = undefined;
-      this.wake();
-    }, LOOK_AGAIN_MS);
+  private async take({ claim: { claimed, promoted }, offers }: Given): Promise<void> {
+    for (const { taskId, from } of promoted) this.deps.transition('task', taskId, from, 'task.due', 'queued');
+    if (claimed.length > 0) this.deps.counts.batches.claim.observe(claimed.length);
+    if (this.closed) this.deps.release(undefined, claimed);
+    else if (claimed.length > 0) await this.give(claimed, offers);
   }
 
-  private async give(tasks: ClaimedTask[], offers: readonly WorkersOffer<WorkerConnection>[]): Promise<void> {
+  private async give(tasks: ClaimedTask[], offers: Offered): Promise<void> {
     const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
     const ready = tasks.some(({ dependsOn }) => dependsOn) ? await this.fetchInputs(tasks) : tasks;
     for (const { tasks: own, workers } of byOffer(ready, offers)) {

@@ -20,6 +20,9 @@ import { reported, Settler, unstarted, workerLost } from './settler.js';
 import type { InFlight, WorkerConnection, WorkerHeartbeat } from './workerConnection.js';
 import { WorkerTable } from './workerTable.js';
 
+/** A claim stands until it is renewed, at least once a heartbeat: a dispatcher that has missed so many is not handed anything. */
+const STAND_HEARTBEATS = 2.5;
+
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
  *
@@ -85,7 +88,7 @@ export class Dispatcher {
     const dependencies = new DependencyResolver({
       ...{ store, transition, onError },
       queued: (count) => {
-        this.claims.wake(count);
+        this.claims.wake();
         publish({ type: 'tasks.queued', count });
       },
       settled: (tasks) => publish({ type: 'tasks.settled', tasks }),
@@ -121,7 +124,8 @@ export class Dispatcher {
     const all = (): Iterable<WorkerConnection> => this.table.all();
     this.followers = new OutputFollowers({ ...deps, all });
     this.cancellations = new Cancellations({ ...deps, all });
-    this.claims = new ClaimLoop(options, this.table, {
+    const standMs = STAND_HEARTBEATS * options.heartbeatMs;
+    this.claims = new ClaimLoop({ ...options, standMs }, this.table, {
       ...deps,
       functions: new FunctionCache(store, options.functionCacheBytes),
       runTimes: this.runTimes,
@@ -157,7 +161,7 @@ export class Dispatcher {
         this.beat();
       }),
     );
-    this.claims.wake();
+    this.claims.start();
   }
 
   /**
@@ -231,7 +235,7 @@ export class Dispatcher {
     switch (message.type) {
       case 'tasks.queued':
         this.lookout.news();
-        this.claims.wake(message.count);
+        this.claims.wake();
         break;
       case 'tasks.cancelled':
         this.cancellations.cancel(message.tasks);

@@ -67,6 +67,8 @@ export interface ApiDependencies {
   /** What an operator should know of how this API was started; shown with its health. */
   warnings?: readonly string[];
   version: string;
+  /** Under which this process hears of the ends of tasks that it waits for from their submission on, see `NewTask.reader`. */
+  reader?: string;
   /** Where it is written down who did what. None: nowhere. */
   audit?: AuditLog;
   /** How long a request may take to arrive whole, headers and body. Default 60,000. */

@@ -115,6 +115,11 @@ export class SettledTasks {
   /** Tasks have ended. Those that nobody waits for cost one look into a map. */
   onSettled(tasks: readonly SettledTask[]): void {
     for (const listener of this.listeners) listener(tasks);
+    this.onEnded(tasks);
+  }
+
+  /** Tasks have ended that somebody here waits for: told sooner than everybody is, who will hear of them by `onSettled` as well. */
+  onEnded(tasks: readonly SettledTask[]): void {
     if (this.waits.size === 0) return;
     for (const { taskId, state, payload, failure } of tasks) {
       if (!this.waits.has(taskId)) continue;

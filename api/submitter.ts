@@ -13,7 +13,7 @@ const DEPENDENCY_BYTES = 4_096;
 
 interface SubmitterOptions {
   store: TaskStore;
-  /** Tells dispatchers that `count` tasks are being written that they can claim at once; 0 when there are delayed ones alone. */
+  /** Tells dispatchers of `count` tasks in the queue that none of them has been handed; 0 when there are delayed ones alone. */
   announceQueued: (count: number) => void;
   transition: TransitionLog;
   /** Tells tasks that depend on others what has ended already. */
@@ -82,10 +82,13 @@ export class Submitter {
     const claimable = states.filter((state) => state === 'queued').length;
     let verdicts: SubmitVerdict[];
     try {
-      const written = store.submit(batch.map(({ task }) => task));
-      // Dispatchers hear of them while Redis writes them: theirs is the longer way there. One that is too early asks again.
-      if (claimable > 0 || states.includes('delayed')) announceQueued(claimable);
-      verdicts = await written;
+      let handedOver = 0;
+      verdicts = await store.submit(
+        batch.map(({ task }) => task),
+        (count) => (handedOver += count),
+      );
+      const waiting = Math.max(0, claimable - handedOver);
+      if (waiting > 0 || states.includes('delayed')) announceQueued(waiting);
       batch.forEach(({ task, submission: { requestId } }, index) => {
         if (verdicts[index] !== 'accepted') return;
         const details = { function: task.functionId, requestId };

@@ -24,9 +24,7 @@ const WARM_UP_TRIPS = 1_500;
 const WAY: readonly (readonly [station: string, hop: string])[] = [
   ['request', 'client -> API: HTTP'],
   ['submit', 'API: reads and checks the request'],
-  ['hear mpcsfaas.tasks.queued', 'API -> dispatcher: nudge'],
-  ['claim', 'dispatcher: makes an offer'],
-  ['claimed', 'dispatcher <-> Redis: claim'],
+  ['taken', 'API -> Redis -> dispatcher: submit, hand over'],
   ['send run', 'dispatcher: places the task'],
   ['receive run', 'dispatcher -> worker: ZeroMQ'],
   ['to Python', 'worker: chooses a process'],
@@ -34,8 +32,7 @@ const WAY: readonly (readonly [station: string, hop: string])[] = [
   ['send results', 'worker: reads the result'],
   ['receive results', 'worker -> dispatcher: ZeroMQ'],
   ['settle', 'dispatcher: takes the result'],
-  ['settled', 'dispatcher <-> Redis: settle'],
-  ['hear mpcsfaas.tasks.settled', 'dispatcher -> API: settled event'],
+  ['hear ended', 'dispatcher -> Redis -> API: settle'],
   ['answer', 'API: finds who waits'],
 ];
 const LAST_HOP = 'API -> client: HTTP';

@@ -33,19 +33,30 @@ export interface TaskStore {
    * new -> queued | delayed | blocked. An id that exists already is left alone and answered `existing`. `refused`: tasks of so many different
    * requirements are waiting that no other one is taken.
    * `tooMany`, `tooLarge`: with this request its tenant would have more tasks, or bytes of arguments, waiting than it may.
+   * @param onHandedOver told how many tasks claims that stood have got in the same step: of these nobody needs to hear
    */
-  submit(tasks: NewTask[]): Promise<SubmitVerdict[]>;
+  submit(tasks: NewTask[], onHandedOver?: (count: number) => void): Promise<SubmitVerdict[]>;
   /**
    * queued -> running, up to `limit`, and none beyond `maxBytes` of arguments (the last may exceed them); also moves due delayed and
    * retrying tasks back into the queue. `nonce` is random, new for each call, and the second half of the fences it gives.
    * @param offers the workers that will run them: none is given more than its credit, or what it cannot run. Absent: workers for
    * tasks without a requirement, as many as `limit`.
+   * @param standMs for so long a claim that has not got all it asked for may stand, if the store can, see `standBy`
    */
-  claim(claimant: string, limit: number, nonce: string, maxBytes?: number, offers?: readonly Offer[]): Promise<Claim>;
+  claim(
+    claimant: string,
+    limit: number,
+    nonce: string,
+    maxBytes?: number,
+    offers?: readonly Offer[],
+    standMs?: number,
+  ): Promise<Claim>;
   /**
-   * Running attempts of the claims with these nonces: what a claim took whose answer got lost, nobody else knows of. Looks at every
-   * running task.
+   * From now on claims of this claimant may stand: what is submitted next is handed over to one of them by the step that accepts it, once.
+   * A later claim takes the place of one that stands.
    */
+  standBy(claimant: string, hearer: HandOverHearer): void;
+  /** Running attempts of the claims with these nonces, whose answers got lost: nobody else knows of them. Looks at every running task. */
   findClaims(nonces: string[]): Promise<TaskRef[]>;
   /**
    * Extends leases; false where the fence no longer holds and the attempt must be stopped. With `adopter` the attempts are that
@@ -159,6 +170,8 @@ export interface NewTask {
   trace?: string;
   /** Whose it is; absent: of `default`. */
   tenant?: string;
+  /** The process that waits for its end, see `RedisTaskStore.hearEnds`; absent when nobody does yet. */
+  reader?: string;
   /** With which it came, where its tenant may have limits: it is taken whole. */
   request?: RequestRest;
 }
@@ -212,6 +225,18 @@ export interface Claim {
   claimed: ClaimedTask[];
   /** Delayed and retrying tasks that have become queued in the same step. */
   promoted: { taskId: string; from: 'delayed' | 'retrying' }[];
+  /** The claim stands for what it has not got, under its `standingNonce`. */
+  stands?: boolean;
+  /** The claimant's earlier claim that stood until this one, by its `standingNonce`. */
+  stood?: string;
+}
+
+/** Who has claims that stand. */
+export interface HandOverHearer {
+  /** What a claim has got that stood under this nonce: may be told before the claim's own answer. */
+  handedOver(nonce: string, claim: Claim): void;
+  /** What was handed over lately may not have arrived. */
+  cutOff(): void;
 }
 
 export interface Settlement extends TaskRef {

@@ -35,6 +35,9 @@ export function runApi(config: Config): Promise<void> {
       control.send('task.follow', { type: 'task.follow', ...request });
     });
     const settled = new SettledTasks({ store: stores.store });
+    stores.store.hearEnds(component.id, (tasks) => {
+      settled.onEnded(tasks);
+    });
     const metrics = new PlatformMetrics({
       self: { kind: 'api', id: component.id },
       own: () => component.metrics.families(),
@@ -52,6 +55,7 @@ export function runApi(config: Config): Promise<void> {
     });
     const app = await buildApp({
       ...stores,
+      reader: component.id,
       settled,
       live,
       announceQueued: (count) => {

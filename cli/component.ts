@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Actor } from 'xstate';
 import type { ApiKeyStore } from '../bus/apiKeys.js';
@@ -37,6 +38,7 @@ import { onStopSignals } from './stopSignals.js';
 
 /** How long a component waits for Redis and NATS at its start, before it serves without them. */
 const CONNECT_WAIT_MS = 3_000;
+const UNWATCHED: DependencyEvents = { lost: () => undefined, restored: () => undefined };
 /** Beyond the grace that a component gives itself to drain. */
 const CLOSE_MARGIN_MS = 2_000;
 
@@ -166,7 +168,9 @@ export async function runComponent(
       const redis = connectRedis(redisAccess(config, role), component.dependency('redis'));
       keepSealKey(redis, seal);
       const { shards, leaseMs, resultTtlSeconds } = config;
-      const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds });
+      // The store's own connection tells when Redis is away.
+      const listener = (): Redis => connectRedis(redisAccess(config, role), UNWATCHED);
+      const store = new RedisTaskStore(redis, { shards, leaseMs, resultTtlSeconds, listener });
       stores.push(store);
       await waitFor(() => redis.status === 'ready');
       const groupStore = new RedisGroupStore(redis, { resultTtlSeconds });

@@ -88,14 +88,15 @@ function executeRoute(app: Api, services: ApiServices): void {
       const trace = traceRequest(services.tracer, request, reply);
       const { maxAttempts, maxArgumentBytes } = config;
       const defaults = { maxAttempts, maxArgumentBytes, pythons, tenant: ownerOf(principal), trace };
+      const timeoutMs = (query.wait ?? 0) * 1000;
       const task = newTask(ids(), { functionId, arguments: args, options: body }, defaults);
+      if (timeoutMs > 0 && services.reader !== undefined) task.reader = services.reader;
       services.submitRate.take(principal, 1);
       await connectedWorkers.mustFit([task]);
       const { taskId } = task;
       request.audited = { task_id: taskId, function_id: functionId };
       await mustExist([task], services.store, asker);
       const begin = (): Promise<void> => submitter.submit([task], request.id);
-      const timeoutMs = (query.wait ?? 0) * 1000;
       const wait = { timeoutMs, signal: clientGone(reply), asker };
       if (timeoutMs === 0 || once !== undefined) await begin();
       if (timeoutMs === 0) return { task_id: taskId };

@@ -5,6 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { Server, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { ClaimLoop } from '../../actors/claimLoop.js';
+import { SettledTasks } from '../../api/settledTasks.js';
 import { NatsBus } from '../../bus/natsBus.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
 import { PullRequestBus, PullRouterBus } from '../../bus/zeromq/pullBus.js';
@@ -68,6 +70,10 @@ watch(
   () => 'settle',
   () => 'settled',
 );
+watch(ClaimLoop.prototype, 'take', ([given]) =>
+  (given as { claim: { claimed: unknown[] } }).claim.claimed.length > 0 ? 'taken' : undefined,
+);
+watch(SettledTasks.prototype, 'onEnded', () => 'hear ended');
 watch(NatsBus.prototype, 'send', ([topic]) => `say ${String(topic)}`);
 watch(NatsBus.prototype, 'receive', ([message]) => `hear ${(message as { subject: string }).subject}`);
 for (const bus of [PushRouterBus, PushDealerBus, PullRouterBus, PullRequestBus])

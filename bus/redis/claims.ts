@@ -1,33 +1,44 @@
 import type { Redis } from 'ioredis';
 import { type Lane, lanesFor, type Offer, rotated } from '../requirement.js';
 import type { Claim, ClaimedTask } from '../taskStore.js';
+import { standingNonce } from '../nonce.js';
 import { joinedIds } from './joinedIds.js';
 import type { ShardKeys } from './keys.js';
 import { readLargeArguments } from './largeValues.js';
+import { messageParts } from './mailbox.js';
 import { Script } from './script.js';
 import { parseTimeout } from './taskRecord.js';
 import { guarded, MAX_BATCH } from './shards.js';
 
-/** What `claim.lua` returns. */
-type Answer = [
-  promoted: Buffer[],
-  claimed: (Buffer | number | null)[],
+/** Texts are Buffers in what a script returns, and strings in what it publishes. */
+type Text = Buffer | string;
+type Field = Text | number | null;
+
+/** What has been claimed, see `claiming.lua`. */
+type Given = [
+  promoted: Text[],
+  claimed: Field[],
   groups: number[],
-  dependent: (Buffer | number)[],
-  traced: (Buffer | number)[],
-  requirements: Buffer[] | undefined,
+  dependent: (Text | number)[],
+  traced: (Text | number)[],
 ];
+
+/** What `claim.lua` returns. */
+type Answer = [...Given, stood: Buffer, stands: number, requirements: Buffer[] | undefined];
 type ClaimedFields = [
-  id: Buffer,
-  newFunctionId: Buffer,
+  id: Text,
+  newFunctionId: Text,
   arguments: Buffer,
   attempt: number,
-  timeout: Buffer,
+  timeout: Text,
   waitedMs: number,
 ];
 const FIELDS = 6;
 
-const script = new Script<Answer>('claim', 'story', 'tenant', 'requirement', 'usage', 'turns');
+/** The Lua files that scripts need which claim. */
+export const CLAIMING = ['story', 'tenant', 'requirement', 'usage', 'turns', 'claiming', 'standing'] as const;
+
+const script = new Script<Answer>('claim', ...CLAIMING);
 
 /** How much a claim may take; `nonce` is the second half of the fences it gives. */
 export interface ClaimBounds {
@@ -35,6 +46,8 @@ export interface ClaimBounds {
   limit: number;
   /** Of arguments; the last task may exceed them. */
   bytes: number;
+  /** For how long what is left of it may stand; undefined: claims of this process never do. */
+  standMs?: number | undefined;
 }
 
 /** The requirements of a shard as they were last seen, and the lanes they make for the offers that were last made. */
@@ -46,6 +59,8 @@ interface Known {
 }
 
 const ANY_WORKER = { labels: [], python: '' };
+/** Claims that may stand, or have been handed something that has not been heard of yet. */
+const MAX_STANDING = 16;
 /** Calls of one claim on one shard: a second one, where the first has shown that there are requirements it did not ask for. */
 const MAX_CALLS = 2;
 
@@ -57,6 +72,8 @@ export class Claims {
   private readonly known = new Map<ShardKeys, Known>();
   private nextShard = 0;
   private turn = 0;
+  /** By nonce: the lanes that a claim was made with which may stand. */
+  private readonly standing = new Map<string, readonly Lane[]>();
 
   constructor(
     private readonly redis: Redis,
@@ -66,7 +83,7 @@ export class Claims {
 
   async claim(claimant: string, bounds: ClaimBounds, offers?: readonly Offer[]): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
-    const { nonce, limit } = bounds;
+    const { nonce, limit, standMs } = bounds;
     const given = offers ?? [{ capabilities: ANY_WORKER, credit: limit }];
     const credits = given.map(({ credit }) => credit);
     let { bytes } = bounds;
@@ -76,26 +93,56 @@ export class Claims {
       const shard = this.shards[this.nextShard++ % this.shards.length] as ShardKeys;
       let isKnown = false;
       for (let call = 0; call < MAX_CALLS && !isKnown && !isDone(); call++) {
-        const left = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
+        const left = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes, standMs };
         const known = this.knownFor(shard, given);
         const lanes = rotated(known.lanes, this.turn++);
+        if (standMs) this.mayStand(standingNonce(nonce), lanes);
         const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
         bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
-        isKnown = !answer[5] || !this.learn(shard, answer[5]);
+        const [, , , , , stood, stands, requirements] = answer;
+        isKnown = !requirements || !this.learn(shard, requirements);
+        if (stood.length > 0) claim.stood = stood.toString('latin1');
+        if (stands === 1) claim.stands = true;
       }
     }
     return claim;
   }
 
+  /** Before it is known whether it does: what it gets may be heard sooner. */
+  private mayStand(nonce: string, lanes: readonly Lane[]): void {
+    this.standing.set(nonce, lanes);
+    for (const old of [...this.standing.keys()].slice(0, -MAX_STANDING)) this.standing.delete(old);
+  }
+
+  /** What a claim has got that stood: the message that `standing.lua` publishes. Undefined when no such claim is remembered. */
+  async handedOver(shard: ShardKeys, message: Buffer): Promise<{ nonce: string; claim: Claim } | undefined> {
+    const [[first, ...given], bytes] = messageParts(message);
+    const nonce = String(first);
+    const lanes = this.standing.get(nonce);
+    if (!lanes) return undefined;
+    this.standing.delete(nonce);
+    // An empty table of Lua is an object in JSON.
+    const parts = given.map((part) => (Array.isArray(part) ? (part as unknown[]) : [])) as Given;
+    const claimed = parts[1];
+    let at = 0;
+    for (let i = 2; i < claimed.length; i += FIELDS) {
+      const length = claimed[i] as number;
+      claimed[i] = length < 0 ? null : bytes.subarray(at, (at += length));
+    }
+    const claim: Claim = { claimed: [], promoted: [] };
+    await this.take(shard, parts, { nonce, credits: [], lanes }, claim);
+    return { nonce, claim };
+  }
+
   private call(
     shard: ShardKeys,
     claimant: string,
-    { nonce, limit, bytes }: ClaimBounds,
+    { nonce, limit, bytes, standMs }: ClaimBounds,
     { version, credits, lanes }: { version: string; credits: number[]; lanes: readonly Lane[] },
   ): Promise<Answer> {
     const keys = [...shard.queues, shard.delayed, shard.leases, shard.requirements];
     const args: (string | number)[] = [shard.taskPrefix, limit, this.leaseMs, nonce, claimant, bytes];
-    args.push(version, credits.length, ...credits);
+    args.push(version, standMs ?? '', credits.length, ...credits);
     for (const lane of lanes) args.push(lane.requirement, lane.offers.length, ...lane.offers.map((offer) => offer + 1));
     return guarded(() => script.run(this.redis, keys, args));
   }
@@ -103,7 +150,7 @@ export class Claims {
   /** Puts what a call gave into the claim, and takes it from the credits. Answers the bytes of the arguments. */
   private async take(
     shard: ShardKeys,
-    [promoted, claimed, groups, dependent, traced]: Answer,
+    [promoted, claimed, groups, dependent, traced]: Given | Answer,
     { nonce, credits, lanes }: { nonce: string; credits: number[]; lanes: readonly Lane[] },
     into: Claim,
   ): Promise<number> {
@@ -120,7 +167,7 @@ export class Claims {
       const { requirement } = lanes[(groups[i] as number) - 1] as Lane;
       const offer = (groups[i + 1] as number) - 1;
       const count = groups[i + 2] as number;
-      credits[offer] = (credits[offer] as number) - count;
+      credits[offer] = (credits[offer] ?? 0) - count;
       for (const end = next + FIELDS * count; next < end; next += FIELDS) {
         const newFunctionId = claimed[next + 1] as ClaimedFields[1];
         const bytes = claimed[next + 2] as ClaimedFields[2];

@@ -10,6 +10,7 @@ import { DEFAULT_TENANT, tenantSuffix } from '../tenants.js';
  *     {q:N}:queue:<priority>:<lane>  list  the same, of tasks that only some workers can run, or of one tenant: see `requirement.ts`, `tenants.ts`
  *     {q:N}:queue:<priority>/turns[:<requirement>]  zset  tenants that wait there, see `turns.lua`; /passes: how far each has got
  *     {q:N}:requirements        hash     requirement -> second of its last use; '' -> version, see `requirement.lua`
+ *     {q:N}:standing            hash     claimant -> the claim that it left standing, packed, see `standing.lua`
  *     {q:N}:delayed             zset     ids of delayed and retrying tasks, by due time (ms, Redis clock)
  *     {q:N}:leases              zset     ids of running tasks, by lease deadline (ms, Redis clock)
  *     {q:N}:usage, {q:N}:limits, {q:N}:held  hashes  what each tenant has waiting and running, and may have, see `usage.lua`
@@ -54,6 +55,7 @@ export interface ShardKeys {
   recent: string;
   failures: string;
   counts: string;
+  standing: string;
 }
 
 export function shardKeys(index: number): ShardKeys {
@@ -71,6 +73,7 @@ export function shardKeys(index: number): ShardKeys {
     recent: `${tag}:recent`,
     failures: `${tag}:failures`,
     counts: `${tag}:counts`,
+    standing: `${tag}:standing`,
   };
 }
 

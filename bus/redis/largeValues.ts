@@ -97,7 +97,7 @@ export async function readValue(redis: Redis, key: string, field: string): Promi
 export async function readLargeArguments(
   redis: Redis,
   taskPrefix: string,
-  claimed: (Buffer | number | null)[],
+  claimed: (Buffer | string | number | null)[],
 ): Promise<void> {
   const reads = claimed.map(async (field, index) => {
     if (field === null)

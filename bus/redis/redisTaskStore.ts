@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { OutcomeReader } from '../groupStore.js';
+import type { SettledTask } from '../controlMessages.js';
 import type { TaskRef } from '../messages.js';
 import { newNonce } from '../nonce.js';
 import type { Offer } from '../requirement.js';
@@ -8,6 +9,7 @@ import type {
   Claim,
   Dependency,
   DependencyEnd,
+  HandOverHearer,
   NewTask,
   Reaped,
   Resolution,
@@ -21,7 +23,7 @@ import type {
   TerminalState,
 } from '../taskStore.js';
 import { type Asker, isVisible, laneOf } from '../tenants.js';
-import { Claims } from './claims.js';
+import { Claims, CLAIMING } from './claims.js';
 import { awaitDependencies, dependentsOf, findBlocked, parseVerdict, resolveDependencies } from './dependencySteps.js';
 import { RedisFunctions } from './redisFunctions.js';
 import { IndexSweeper } from './indexSweeper.js';
@@ -30,6 +32,7 @@ import { isLarge, LARGE_ARGUMENTS, largeResult, type LargeValue, runStep } from 
 import { RequestRests } from './requestRests.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
+import { Listening } from './listening.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras, timeoutField } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
@@ -45,12 +48,14 @@ export interface RedisTaskStoreOptions {
   random?: () => number;
   /** Most different requirements of which tasks may wait in one shard. Default 1,000. */
   maxRequirements?: number;
+  /** Another connection, for what Redis says unasked; without one claims never stand, and no ends are heard. */
+  listener?: () => Redis;
 }
 
 const MAX_REQUIREMENTS = 1_000;
 
 const scripts = {
-  submit: new Script<number[]>('submit', 'tenant', 'requirement', 'usage', 'waiting'),
+  submit: new Script<number[]>('submit', ...CLAIMING, 'waiting'),
   renew: new Script<number[]>('renew'),
   settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'usage', 'retained', 'waiting'),
   release: new Script<number[]>('release', 'story', 'tenant', 'requirement', 'usage'),
@@ -80,6 +85,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
   private readonly shards: Shards;
   private readonly sweeper: IndexSweeper;
   private readonly claims: Claims;
+  private readonly listening: Listening;
 
   constructor(
     redis: Redis,
@@ -87,11 +93,12 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
   ) {
     super(redis);
     this.shards = new Shards(options.shards);
+    this.listening = new Listening(options.listener);
     this.claims = new Claims(redis, this.shards.all, options.leaseMs);
     this.sweeper = new IndexSweeper(redis, this.shards.all);
   }
 
-  async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
+  async submit(tasks: NewTask[], onHandedOver?: (count: number) => void): Promise<SubmitVerdict[]> {
     return this.shards.forEach(tasks, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, this.options.maxRequirements ?? MAX_REQUIREMENTS];
       const large: LargeValue[] = [];
@@ -115,8 +122,10 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
           args.push(taskId, isLarge(value) ? NO_BYTES : value);
         }
       }
-      const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked];
+      const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked, shard.leases];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
+      const handedOver = verdicts.pop() ?? 0;
+      onHandedOver?.(handedOver);
       return verdicts.map((verdict) => SUBMIT_VERDICTS[-verdict + 1] ?? 'refused');
     });
   }
@@ -127,8 +136,26 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     nonce = newNonce(),
     maxBytes = Number.MAX_SAFE_INTEGER,
     offers?: readonly Offer[],
+    standMs = 0,
   ): Promise<Claim> {
-    return this.claims.claim(claimant, { limit, nonce, bytes: maxBytes }, offers);
+    const bounds = { limit, nonce, bytes: maxBytes, standMs: this.listening.standMs(standMs) };
+    return this.claims.claim(claimant, bounds, offers);
+  }
+
+  /** With several shards claims never stand: each would promise the same credit. */
+  standBy(claimant: string, hearer: HandOverHearer): void {
+    const [shard, ...others] = this.shards.all;
+    if (shard && others.length === 0) this.listening.standBy(claimant, shard, this.claims, hearer);
+  }
+
+  /** Hears of the ends of tasks that were submitted with this reader. Like any event one may get lost. */
+  hearEnds(reader: string, hear: (tasks: SettledTask[]) => void): void {
+    this.listening.hearEnds(reader, hear);
+  }
+
+  /** Hears nothing more; all else goes on. */
+  hangUp(): void {
+    this.listening.close();
   }
 
   findClaims(nonces: string[]): Promise<TaskRef[]> {
@@ -287,6 +314,7 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
   }
 
   async close(): Promise<void> {
+    this.hangUp();
     this.redis.disconnect();
     return Promise.resolve();
   }

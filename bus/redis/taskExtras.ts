@@ -8,14 +8,14 @@ import { parseTask } from './taskRecord.js';
  * The fields of a task's hash that few tasks have, as `submit.lua` takes them: '' for a plain task, else JSON, field by field. Plain
  * tasks that are alike pay one empty argument for all of it together.
  */
-export function taskExtras({ retry, resultTtlSeconds, dependsOn, trace }: NewTask): string {
-  if (retry === undefined && resultTtlSeconds === undefined && dependsOn === undefined && trace === undefined)
-    return '';
+export function taskExtras({ retry, resultTtlSeconds, dependsOn, trace, reader }: NewTask): string {
+  if ((retry ?? resultTtlSeconds ?? dependsOn ?? trace ?? reader) === undefined) return '';
   const fields: Record<string, string> = {};
   if (retry !== undefined) fields['retry'] = JSON.stringify(retry);
   if (resultTtlSeconds !== undefined) fields['after'] = String(resultTtlSeconds);
   if (dependsOn !== undefined) fields['deps'] = dependsOn.join('');
   if (trace !== undefined) fields['trace'] = trace;
+  if (reader !== undefined) fields['reader'] = reader;
   return JSON.stringify(fields);
 }
 

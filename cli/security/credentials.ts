@@ -98,6 +98,9 @@ const COMMANDS = [
     '+info',
     '-@blocking',
     '-@pubsub',
+    '+publish',
+    '+pubsub|numsub',
+    '+subscribe',
     '-scan',
     '-randomkey',
     '-dbsize',
@@ -112,6 +115,12 @@ const KEYS: Record<Exclude<Role, 'admin'>, string[]> = {
   dispatcher: [...SHARED_KEYS, '%R~function:*', '~runs:*'],
   monitor: [...SHARED_KEYS, '%R~tenants'],
 };
+/** What scripts have to say to one process, see `bus/redis/mailbox.ts`. */
+const CHANNELS: Record<Exclude<Role, 'admin'>, string> = {
+  api: '&handed:* &ended:*',
+  dispatcher: '&handed:* &ended:*',
+  monitor: '',
+};
 /** For people who look after the platform: all data, and what shows how the server stands. */
 const ADMIN = '~* &* +@all -flushall -flushdb -shutdown -debug -module -replicaof -slaveof -failover -migrate -restore';
 
@@ -124,7 +133,7 @@ export function redisUsers({ redis }: Credentials, now: Date): string[] {
   return [
     'user default off sanitize-payload resetchannels -@all',
     ...ROLES.map((role) => {
-      const may = role === 'admin' ? ADMIN : `resetchannels ${KEYS[role].join(' ')} ${COMMANDS}`;
+      const may = role === 'admin' ? ADMIN : `resetchannels ${CHANNELS[role]} ${KEYS[role].join(' ')} ${COMMANDS}`;
       return `user ${role} on sanitize-payload ${hashes(role)} ${may}`;
     }),
   ];

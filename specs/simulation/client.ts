@@ -49,12 +49,14 @@ export class Client {
       const { store, control, ledger } = this.deps;
       // What it depends on may be submitted later than planned: then the API answers 404 until it is there.
       await mustExist(tasks, store, undefined);
-      const verdicts = await store.submit(tasks);
+      let handedOver = 0;
+      const verdicts = await store.submit(tasks, (count) => (handedOver += count));
       ledger.accepted(tasks.map(({ taskId }) => taskId));
       const claimable = tasks.filter(
         ({ delayMs, dependsOn }, index) => delayMs === 0 && !dependsOn && verdicts[index] === 'accepted',
       ).length;
-      if (claimable > 0) control.send('tasks.queued', { type: 'tasks.queued', count: claimable });
+      const waiting = claimable - handedOver;
+      if (waiting > 0) control.send('tasks.queued', { type: 'tasks.queued', count: waiting });
       await this.dependencies.accepted(tasks);
       return true;
     });

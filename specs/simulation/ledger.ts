@@ -67,6 +67,7 @@ export class Ledger {
     unblocked: 0,
     dependencyFailed: 0,
     foundBySweep: 0,
+    handOvers: { made: 0, lost: 0 },
   };
   violation: Violation | undefined;
 

@@ -1,5 +1,6 @@
 import type { FunctionRuns } from '../../bus/functionRuns.js';
 import type { DispatcherRecord, FunctionRegistration, WorkerRecord } from '../../bus/taskStore.js';
+import { type Listener, StandingClaims } from './memoryStanding.js';
 import { Turns } from './memoryTurns.js';
 import { SortedSet } from './sortedSet.js';
 import type { StoredTask } from './storedTask.js';
@@ -26,6 +27,7 @@ export interface ShardData {
   readonly delayed: SortedSet;
   readonly leases: SortedSet;
   readonly blocked: SortedSet;
+  readonly standing: StandingClaims;
   epoch: { runId: string; lastMs: number; graceMs: number; gaps: number } | undefined;
   /** Ids in the order they were accepted, by whose stream they are in, '' for that of `default`. */
   readonly recent: Streams;
@@ -47,6 +49,8 @@ export class MemoryStoreData {
   readonly functions = new Map<string, FunctionRegistration & { registeredAtMs: number }>();
   readonly workers = new Map<string, WorkerRecord>();
   readonly dispatchers = new Map<string, DispatcherRecord>();
+  /** By claimant: who listens for what claims get that stand. */
+  readonly listeners = new Map<string, Listener>();
   private restarts = 0;
 
   constructor(shards: number) {
@@ -61,6 +65,7 @@ export class MemoryStoreData {
       delayed: new SortedSet(),
       leases: new SortedSet(),
       blocked: new SortedSet(),
+      standing: new StandingClaims(),
       epoch: undefined,
       recent: new Map(),
       failures: new Map(),

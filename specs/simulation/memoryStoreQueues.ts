@@ -1,6 +1,6 @@
 import { laneOf } from '../../bus/tenants.js';
 import { lanesFor, type Offer, rotated } from '../../bus/requirement.js';
-import type { Claim, TaskState } from '../../bus/taskStore.js';
+import type { Claim, HandOverHearer, TaskState } from '../../bus/taskStore.js';
 import { ClaimRound, type ClaimTask, isAdmitted } from './memoryQueues.js';
 import type { MemoryStoreData, Queues, ShardData } from './memoryStoreData.js';
 import { MemoryStoreReads } from './memoryStoreReads.js';
@@ -44,6 +44,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
     nonce: string,
     maxBytes = Number.MAX_SAFE_INTEGER,
     offers?: readonly Offer[],
+    standMs = 0,
   ): Promise<Claim> {
     const claim: Claim = { claimed: [], promoted: [] };
     const given = offers ?? [{ capabilities: { labels: [], python: '' }, credit: limit }];
@@ -60,10 +61,39 @@ export class MemoryStoreQueues extends MemoryStoreReads {
         const left = { limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
         this.promoteDue(shard, claim);
         bytes = this.claimFrom(shard, { claimant, nonce }, new ClaimRound(lanes, credits, left), claim);
+        if (this.data.listeners.has(claimant)) {
+          const stood = shard.standing.withdraw(claimant);
+          if (stood !== undefined) claim.stood = stood;
+          const untilMs = this.options.nowMs() + standMs;
+          const { leaseMs } = this.options;
+          const rest = { claimant, nonce, leaseMs, lanes, credits: [...credits], ...left, untilMs };
+          const isUpToDate = known.version === shard.requirementsVersion;
+          if (isUpToDate && shard.standing.add(rest, this.options.nowMs())) claim.stands = true;
+        }
         isKnown = !this.learn(shard);
       }
     }
     return claim;
+  }
+
+  /** @param isListening false while the claimant's connection is away */
+  standBy(claimant: string, hearer: HandOverHearer, isListening = (): boolean => true): void {
+    if (this.data.shards.length === 1) this.data.listeners.set(claimant, { hearer, isListening });
+  }
+
+  /** Hands what waits to claims that stand; how many tasks they got, looking for no more than `most`. */
+  protected handOver(shard: ShardData, most: number): number {
+    const { listeners } = this.data;
+    const isListening = (claimant: string): boolean => listeners.get(claimant)?.isListening() ?? false;
+    return shard.standing.handOver(this.options.nowMs(), most, isListening, (standing) => {
+      const { claimant, nonce, lanes, credits, limit, bytes } = standing;
+      const claim: Claim = { claimed: [], promoted: [] };
+      this.promoteDue(shard, claim);
+      this.claimFrom(shard, standing, new ClaimRound(lanes, credits, { limit, bytes }), claim);
+      if (claim.claimed.length + claim.promoted.length === 0) return undefined;
+      listeners.get(claimant)?.hearer.handedOver(nonce, claim);
+      return claim.claimed.length;
+    });
   }
 
   private promoteDue(shard: ShardData, claim: Claim): void {
@@ -80,7 +110,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
   /** What is left of the bytes. */
   private claimFrom(
     shard: ShardData,
-    { claimant, nonce }: { claimant: string; nonce: string },
+    { claimant, nonce, leaseMs = this.options.leaseMs }: { claimant: string; nonce: string; leaseMs?: number },
     round: ClaimRound,
     claim: Claim,
   ): number {
@@ -94,7 +124,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
         task.fence = `${task.attempt}:${nonce}`;
         task.claimant = claimant;
         task.claimedMs = now;
-        shard.leases.add(taskId, now + this.options.leaseMs);
+        shard.leases.add(taskId, now + leaseMs);
         this.transition(task, 'task.claimed', 'running', ` attempt ${task.attempt}`);
         const { functionId, attempt, fence, timeoutMs, isolation, dependsOn } = task;
         claim.claimed.push({

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { type SpecServer, startRedis } from '../support/servers.js';
 import type { StoreCommand } from './storeCommand.js';
-import { dependencySequence, storeSequence } from './storeCommands.js';
+import { dependencySequence, standingSequence, storeSequence } from './storeCommands.js';
 import { StorePair } from './storePair.js';
 
 /** Few enough that commands meet, and spread over both shards. */
@@ -26,6 +26,7 @@ describe('the in-memory model of the task store', () => {
   for (const [words, sequence, shards, numRuns] of [
     ['whatever the commands', storeSequence, 1, 15],
     ['whatever the commands', storeSequence, 2, 8],
+    ['whatever is handed over', standingSequence, 1, 15],
     ['however tasks depend on each other', dependencySequence, 1, 20],
     ['however tasks depend on each other', dependencySequence, 2, 10],
   ] as const) {
@@ -34,9 +35,13 @@ describe('the in-memory model of the task store', () => {
       this.slow(15_000);
       const property = fc.asyncProperty(sequence(MAX_COMMANDS), async (chosen: StoreCommand[]) => {
         const pair = await StorePair.open(redis, shards, TASK_IDS);
-        for (const command of chosen) {
-          await command.run(pair);
-          await pair.expectEqual();
+        try {
+          for (const command of chosen) {
+            await command.run(pair);
+            await pair.expectEqual();
+          }
+        } finally {
+          await pair.close();
         }
       });
       await fc.assert(property, { numRuns, interruptAfterTimeLimit: 40_000, markInterruptAsFailure: false });

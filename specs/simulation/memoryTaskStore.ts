@@ -30,9 +30,10 @@ const MAX_BATCH = 500;
 export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
   // --- steps, one method per script
 
-  async submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
+  async submit(tasks: NewTask[], onHandedOver?: (count: number) => void): Promise<SubmitVerdict[]> {
+    const queued = new Map<ShardData, number>();
     const inBatch = new Map(this.data.shards.map((shard) => [shard, new Set<string>()]));
-    return tasks.map((submitted) => {
+    const verdicts = tasks.map((submitted): SubmitVerdict => {
       const shard = this.shardOf(submitted.taskId);
       if (this.taskIn(shard, submitted.taskId)) return 'existing';
       const { requirement = '' } = submitted;
@@ -46,11 +47,16 @@ export class MemoryTaskStore extends MemoryDependencies implements TaskStore {
         if (submitted.delayMs > 0) task.dueMs = dueMs;
         shard.blocked.add(task.taskId, this.options.nowMs());
       } else if (state === 'delayed') shard.delayed.add(task.taskId, dueMs);
-      else this.queueOf(shard, task).unshift(task.taskId);
+      else {
+        this.queueOf(shard, task).unshift(task.taskId);
+        queued.set(shard, (queued.get(shard) ?? 0) + 1);
+      }
       if (state !== 'queued') this.noteUse(shard, task);
       this.transition(task, 'task.submitted', task.state, '', 'new');
       return 'accepted';
     });
+    for (const [shard, most] of queued) onHandedOver?.(this.handOver(shard, most));
+    return verdicts;
   }
 
   async renew(attempts: (TaskRef & { worker: string })[], adopter = ''): Promise<boolean[]> {

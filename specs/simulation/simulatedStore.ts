@@ -6,6 +6,7 @@ import type {
   Dependency,
   DependencyEnd,
   DispatcherRecord,
+  HandOverHearer,
   FunctionRecord,
   FunctionRegistration,
   NewTask,
@@ -20,8 +21,8 @@ import type {
   TaskStore,
   WorkerRecord,
 } from '../../bus/taskStore.js';
-import type { Offer } from '../../bus/requirement.js';
 import type { Ledger } from './ledger.js';
+import type { MemoryTaskStore } from './memoryTaskStore.js';
 import type { StoreServer } from './storeServer.js';
 import type { Timeline } from './timeline.js';
 import type { Trace } from './trace.js';
@@ -34,7 +35,7 @@ const LATE_BY_MS = 3_000;
 
 export interface SimulatedStoreDeps {
   /** The data, reached at once. */
-  store: TaskStore;
+  store: TaskStore & Pick<MemoryTaskStore, 'standBy'>;
   server: StoreServer;
   timeline: Timeline;
   ledger: Ledger;
@@ -56,12 +57,34 @@ export class SimulatedStore implements TaskStore {
     private readonly deps: SimulatedStoreDeps,
   ) {}
 
-  submit(tasks: NewTask[]): Promise<SubmitVerdict[]> {
-    return this.call('submit', (store) => store.submit(tasks));
+  async submit(tasks: NewTask[], onHandedOver?: (count: number) => void): Promise<SubmitVerdict[]> {
+    let handedOver = 0;
+    const verdicts = await this.call('submit', (store) => store.submit(tasks, (count) => (handedOver += count)));
+    onHandedOver?.(handedOver);
+    return verdicts;
   }
 
-  claim(claimant: string, limit: number, nonce: string, maxBytes?: number, offers?: readonly Offer[]): Promise<Claim> {
-    return this.call('claim', (store) => store.claim(claimant, limit, nonce, maxBytes, offers));
+  claim(...claim: Parameters<TaskStore['claim']>): Promise<Claim> {
+    return this.call('claim', (store) => store.claim(...claim));
+  }
+
+  /** What is handed over comes on a connection of its own; what is lost there is lost with it, which is noticed, or not for a long time. */
+  standBy(claimant: string, hearer: HandOverHearer): void {
+    const { server, timeline, store, ledger } = this.deps;
+    const later = (act: () => void): unknown => timeline.schedule(server.delayMs(), act, this.owner);
+    const handedOver = (nonce: string, claim: Claim): void => {
+      const fate = server.fate();
+      if (fate === 'done') {
+        ledger.totals.handOvers.made++;
+        later(() => hearer.handedOver(nonce, claim));
+      } else {
+        ledger.totals.handOvers.lost++;
+        this.tell('handOver', 'lost');
+        if (fate !== 'late') later(() => hearer.cutOff());
+      }
+    };
+    const cutOff = (): void => hearer.cutOff();
+    store.standBy(claimant, { handedOver, cutOff }, () => this.owner.alive && server.state === 'up');
   }
 
   findClaims(nonces: string[]): Promise<TaskRef[]> {

@@ -33,6 +33,8 @@ describe('the platform in simulation', () => {
       'unblocked',
       'dependencyFailed',
       'foundBySweep',
+      'handedOver',
+      'handOversLost',
     ] as const) {
       expect(sum(name), name).to.be.greaterThan(0);
     }

@@ -44,6 +44,8 @@ export interface SimulationTotals {
   unblocked: number;
   dependencyFailed: number;
   foundBySweep: number;
+  handedOver: number;
+  handOversLost: number;
   incidents: number;
   messagesLost: number;
   eventsLost: number;
@@ -248,6 +250,8 @@ class Simulation {
         unblocked: totals.unblocked,
         dependencyFailed: totals.dependencyFailed,
         foundBySweep: totals.foundBySweep,
+        handedOver: totals.handOvers.made,
+        handOversLost: totals.handOvers.lost,
         incidents: this.incidents.count,
         messagesLost: network.lost.linkMessages,
         eventsLost: network.lost.controlMessages,

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import type { Failure, Isolation } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
 import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
-import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
+import type { Claim, ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
 import { dependencyCommands } from './dependencyCommands.js';
 import { command, inAnyOrder, pick, type StoreCommand, taskOf } from './storeCommand.js';
-import { type AttemptPair, delayMs, PAIR_TENANTS, type Span, type StorePair } from './storePair.js';
+import { type AttemptPair, delayMs, PAIR_TENANTS, type Span, STANDING_CLAIMANT, type StorePair } from './storePair.js';
 
 const FUNCTION_ID = '7d6f0e66-5b0f-8c6e-9d6f-0e665b0f8c6e';
 const span = fc.constantFrom<Span>('over', 'lasting');
@@ -69,8 +69,13 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
           ...(more.tenant !== undefined && { tenant: more.tenant }),
           ...(more.dependsOn && { dependsOn: more.dependsOn.map((picked) => taskOf(pair, picked)) }),
         }));
-        const [real, model] = await pair.both('lasting', (store) => store.submit(tasks));
+        const handed = { real: 0, model: 0 };
+        const [real, model] = await pair.both('lasting', (store, side) =>
+          store.submit(tasks, (count) => (handed[side] += count)),
+        );
         expect(model).to.deep.equal(real);
+        expect(handed.model, 'handed over').to.equal(handed.real);
+        await expectSameHandOvers(pair);
         for (const { taskId, dependsOn = [] } of tasks) {
           for (const dependency of dependsOn) pair.waits.push({ taskId, dependency });
         }
@@ -99,15 +104,38 @@ const claim = fc.record(claimBounds).map(({ limit, bytes, lease, offers }) =>
   command({ claim: limit, bytes, lease, offers }, async (pair) => {
     const nonce = pair.nextNonce();
     const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, nonce, bytes, offers));
-    expect(model.promoted).to.deep.equal(real.promoted);
-    const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
-    expect(apartFromFence.map(timeless)).to.deep.equal(real.claimed.map(timeless));
-    model.claimed.forEach((task, index) => {
-      expect(task.fence).to.match(new RegExp(`^${task.attempt}:`));
-      pair.attempts.push({ model: task, real: real.claimed[index]! });
-    });
+    expectSameClaim(pair, real, model);
   }),
 );
+
+/** A claim that may stand, and is told on its own what it gets then. */
+const standingClaim = fc.record({ ...claimBounds, lease: fc.constant<Span>('lasting'), stands: span }).map((bounds) =>
+  command({ standingClaim: bounds }, async (pair) => {
+    const { limit, bytes, offers, stands } = bounds;
+    const nonce = pair.nextNonce();
+    const [real, model] = await pair.both('lasting', (store) =>
+      store.claim(STANDING_CLAIMANT, limit, nonce, bytes, offers, delayMs(stands)),
+    );
+    expectSameClaim(pair, real, model);
+  }),
+);
+
+async function expectSameHandOvers(pair: StorePair): Promise<void> {
+  await pair.heard();
+  const [real, model] = [pair.handedOver.real.splice(0), pair.handedOver.model.splice(0)];
+  expect(model.map(({ nonce }) => nonce)).to.deep.equal(real.map(({ nonce }) => nonce));
+  model.forEach(({ claim }, index) => expectSameClaim(pair, real[index]!.claim, claim));
+}
+
+function expectSameClaim(pair: StorePair, real: Claim, model: Claim): void {
+  expect([model.promoted, model.stands, model.stood]).to.deep.equal([real.promoted, real.stands, real.stood]);
+  const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
+  expect(apartFromFence.map(timeless)).to.deep.equal(real.claimed.map(timeless));
+  model.claimed.forEach((task, index) => {
+    expect(task.fence).to.match(new RegExp(`^${task.attempt}:`));
+    pair.attempts.push({ model: task, real: real.claimed[index]! });
+  });
+}
 
 const timeless = (task: Pick<ClaimedTask, 'waitedMs'>) => ({
   ...task,
@@ -252,6 +280,8 @@ const storeCommands: fc.Arbitrary<StoreCommand>[] = [
   submit,
   claim,
   claim,
+  standingClaim,
+  standingClaim,
   findClaims,
   renew,
   settle,
@@ -272,7 +302,7 @@ export const storeSequence = (maxLength: number): fc.Arbitrary<StoreCommand[]> =
 
 /** Tasks that depend on others which then end: rare among all sequences. */
 export function dependencySequence(maxLength: number): fc.Arbitrary<StoreCommand[]> {
-  const commands = [submit, claim, claim, settle, settle, cancel, reap, reap, ...dependencyCommands];
+  const commands = [submit, claim, standingClaim, settle, settle, cancel, reap, reap, ...dependencyCommands];
   return fc
     .tuple(submitIndependent, fc.array(fc.oneof(...commands), { minLength: 5, maxLength, size: 'max' }))
     .map(([first, others]) => [first, ...others]);
@@ -287,3 +317,7 @@ function attemptsOf({ attempts, taskIds }: StorePair, picked: number[]): Attempt
     return { real: never, model: never };
   });
 }
+
+/** Little but claims that stand, and what comes to them. */
+export const standingSequence = (maxLength: number): fc.Arbitrary<StoreCommand[]> =>
+  fc.array(fc.oneof(standingClaim, submitIndependent, settle, release), { minLength: 5, maxLength, size: 'max' });

@@ -3,8 +3,9 @@ import type { Redis } from 'ioredis';
 import type { TaskRef } from '../../bus/messages.js';
 import { type ShardKeys, shardKeys, shardOf } from '../../bus/redis/keys.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
-import type { Dependency, TaskRecord, TaskStore } from '../../bus/taskStore.js';
+import type { Claim, Dependency, TaskRecord, TaskStore } from '../../bus/taskStore.js';
 import { laneOf } from '../../bus/tenants.js';
+import { until } from '../store/support/until.js';
 import type { Turns } from './memoryTurns.js';
 import { MemoryStoreData, type ShardData, type Streams } from './memoryStoreData.js';
 import { MemoryTaskStore } from './memoryTaskStore.js';
@@ -31,6 +32,9 @@ const MAX_REQUIREMENTS = 3;
 /** `default`: as while it has limits of its own. */
 export const PAIR_TENANTS = ['acme', 'default', 'zoo'];
 
+/** Whose claims may stand. */
+export const STANDING_CLAIMANT = 'standing';
+
 /** One attempt, under the fence that each side gave it. */
 export interface AttemptPair {
   real: TaskRef;
@@ -42,10 +46,12 @@ export class StorePair {
   readonly attempts: AttemptPair[] = [];
   /** What submitted tasks wait for, or have waited for. */
   readonly waits: Dependency[] = [];
+  /** What claims have got that stood. */
+  readonly handedOver: Record<'real' | 'model', { nonce: string; claim: Claim }[]> = { real: [], model: [] };
   private readonly data: MemoryStoreData;
   private readonly keys: ShardKeys[];
-  private readonly realStores: Record<Span, TaskStore>;
-  private readonly modelStores: Record<Span, TaskStore>;
+  private readonly realStores: Record<Span, RedisTaskStore>;
+  private readonly modelStores: Record<Span, MemoryTaskStore>;
   private nowMs = 0;
   private nonces = 0;
 
@@ -56,13 +62,14 @@ export class StorePair {
   ) {
     this.data = new MemoryStoreData(shards);
     this.keys = Array.from({ length: shards }, (_, index) => shardKeys(index));
-    const real = (leaseMs: number): TaskStore =>
+    const real = (leaseMs: number): RedisTaskStore =>
       new RedisTaskStore(redis, {
         ...{ shards, leaseMs, resultTtlSeconds: RESULT_TTL_SECONDS },
         maxRequirements: MAX_REQUIREMENTS,
         random: () => PAIR_RANDOM,
+        listener: () => redis.duplicate(),
       });
-    const model = (leaseMs: number): TaskStore =>
+    const model = (leaseMs: number): MemoryTaskStore =>
       new MemoryTaskStore(this.data, {
         leaseMs,
         resultTtlSeconds: RESULT_TTL_SECONDS,
@@ -72,11 +79,34 @@ export class StorePair {
       });
     this.realStores = { over: real(SPAN_MS.over), lasting: real(SPAN_MS.lasting) };
     this.modelStores = { over: model(SPAN_MS.over), lasting: model(SPAN_MS.lasting) };
+    for (const side of ['real', 'model'] as const) {
+      const { lasting } = side === 'real' ? this.realStores : this.modelStores;
+      const handedOver = (nonce: string, claim: Claim): unknown => this.handedOver[side].push({ nonce, claim });
+      lasting.standBy(STANDING_CLAIMANT, { handedOver, cutOff: () => undefined });
+    }
   }
 
   static async open(redis: Redis, shards: number, taskIds: readonly string[]): Promise<StorePair> {
     await redis.flushdb();
-    return new StorePair(redis, shards, taskIds);
+    const pair = new StorePair(redis, shards, taskIds);
+    // With several shards claims do not stand.
+    if (shards === 1) await until(async () => (await pair.listeners()) === 1);
+    return pair;
+  }
+
+  async close(): Promise<void> {
+    this.realStores.lasting.hangUp();
+    await until(async () => (await this.listeners()) === 0);
+  }
+
+  private async listeners(): Promise<number> {
+    const [, count] = await this.redis.pubsub('NUMSUB', `handed:${STANDING_CLAIMANT}`);
+    return Number(count);
+  }
+
+  /** What was handed over in the last step has arrived on both sides. */
+  async heard(): Promise<void> {
+    await until(() => this.handedOver.real.length >= this.handedOver.model.length);
   }
 
   /** Gives one command to both, and answers with both answers. */
@@ -129,6 +159,8 @@ export class StorePair {
       expect(listsOf(shard), `lists of shard ${index}`).to.deep.equal(await this.realLists(keys));
       expect(await realUsage(this.redis, keys), `usage of shard ${index}`).to.deep.equal(impliedUsage(shard));
       expect(await realCounts(this.redis, keys), `counts of shard ${index}`).to.deep.equal(impliedCounts(shard));
+      const standing = (await this.redis.hkeys(keys.standing)).sort();
+      expect(shard.standing.claimants.sort(), `claims that stand in shard ${index}`).to.deep.equal(standing);
       const links: Links = await realLinks(this.redis, keys, this.taskIds);
       expect(modelLinks(shard, this.taskIds), `dependencies in shard ${index}`).to.deep.equal(links);
     }

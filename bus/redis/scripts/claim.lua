@@ -1,164 +1,47 @@
--- Hands queued tasks to a dispatcher, under a lease and a new fence. First moves delayed and retrying tasks that are due back
--- into the queue. Ids in the queue whose task is no longer queued (cancelled, expired) are skipped and dropped.
---
--- A lane is a requirement ('' for tasks without one) and the offers of workers that satisfy it. Within a priority the lanes take
--- turns, and in them the tenants that wait there (turns.lua); no offer is given more than its credit, so that all that is claimed has a worker.
+-- Hands queued tasks to a dispatcher, as claiming.lua tells; may leave a claim standing that has not got all it asked for, as standing.lua tells.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] leases   KEYS[6] requirements
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
 -- ARGV[6] bytes of arguments after which no further task is handed out
--- ARGV[7] version of the requirements that the claimant knows   ARGV[8] number of offers, then the credit of each, then
+-- ARGV[7] version of the requirements that the claimant knows   ARGV[8] ms for which the claim may stand, '' for one that never does
+-- ARGV[9] number of offers, then the credit of each, then
 --         per lane: requirement, number of offers, indexes of offers (from 1)
--- Returns { promoted, claimed, groups, dependent, traced, requirements }: promoted = { id, from, ... };
---         claimed = { id, function id ('' for that of the task before), arguments (nil when they are in the field
---         large_args), attempt, timeout ms or '', ms since it was submitted or -1 when it was delayed, ... }. The fence is attempt:nonce.
---         groups = { lane, offer, count, ... }: whose the claimed ones are, in order, from 1;
---         dependent = { place among the claimed (from 0), ids that the task depends on, joined, ... };
---         traced = { place, trace context, ... };
+-- Returns { promoted, claimed, groups, dependent, traced, stood, stands, requirements }: arguments that are large are nil;
+--         stood: nonce of the claimant's earlier claim that stood until now, or ''; stands: 1 when this one does;
 --         requirements = { version, requirement, ... }, only when the version is another one.
 
-local prefix, limit, nonce, bytes = ARGV[1], tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[6])
+local prefix = ARGV[1]
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local now_text = string.format('%.0f', now)
-local deadline = string.format('%.0f', now + tonumber(ARGV[3]))
-local claim = now_text .. ' ' .. ARGV[5]
-local promoted, claimed, groups, dependent, traced, leases = {}, {}, {}, {}, {}, {}
-
-local credits, lanes = {}, {}
-local position = 9 + tonumber(ARGV[8])
-for i = 9, position - 1 do credits[#credits + 1] = tonumber(ARGV[i]) end
-while position <= #ARGV do
-  local requirement = ARGV[position]
-  local lane = { number = #lanes + 1, requirement = requirement, offers = {} }
-  lane.suffix = requirement == '' and '' or ':' .. requirement
-  local count = tonumber(ARGV[position + 1])
-  for i = 1, count do lane.offers[i] = tonumber(ARGV[position + 1 + i]) end
-  lanes[#lanes + 1] = lane
-  position = position + 2 + count
+local shard = { queues = { KEYS[1], KEYS[2], KEYS[3] }, delayed = KEYS[4], leases = KEYS[5], requirements = KEYS[6] }
+local wanted = {
+  claimant = ARGV[5], nonce = ARGV[4], limit = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]), lease = tonumber(ARGV[3]), credits = {}, lanes = {},
+}
+local at = 10 + tonumber(ARGV[9])
+for i = 10, at - 1 do wanted.credits[i - 9] = tonumber(ARGV[i]) end
+while at <= #ARGV do
+  local offers, count = {}, tonumber(ARGV[at + 1])
+  for i = 1, count do offers[i] = tonumber(ARGV[at + 1 + i]) end
+  wanted.lanes[#wanted.lanes + 1] = { ARGV[at], offers }
+  at = at + 2 + count
 end
 
--- What changes in the counts of the shard, see keys.ts: nothing in most claims.
-local counts_key = string.gsub(prefix, 'task:$', 'counts')
-local retried, dead = 0, 0
-local due = redis.call('ZRANGE', KEYS[4], '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1000)
-for i = 1, #due do
-  local id = due[i]
-  local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'priority', 'history', 'needs')
-  if task[1] == 'delayed' or task[1] == 'retrying' then
-    redis.call('HSET', key, 'state', 'queued', 'history', story(task[3], nil, nil, now_text .. ' task.due queued'))
-    redis.call('LPUSH', queue_for(KEYS[tonumber(task[2] or 2)], task[4], KEYS[6], time), id)
-    promoted[#promoted + 1] = id
-    promoted[#promoted + 1] = task[1]
-    if task[1] == 'retrying' then retried = retried + 1 end
-  end
-  redis.call('ZREM', KEYS[4], id)
+local given = claim_tasks(prefix, shard, wanted, time)
+keep_usage(prefix, time)
+
+local version = given.version
+local stood, stands = '', 0
+if ARGV[8] ~= '' then
+  stood = withdraw(prefix, wanted.claimant)
+  -- Of requirements that it does not know it could not be handed anything.
+  if version == ARGV[7] then stands = stand(prefix, wanted, tonumber(ARGV[8]), time) end
 end
 
-local last_function
-
--- Takes so many ids from a list; returns how many of them were claimed, and whether the list is empty now.
-local function take(list, count, tenant)
-  local ids = redis.call('RPOP', list, count)
-  if not ids then return 0, true end
-  local taken = 0
-  for i = 1, #ids do
-    local id = ids[i]
-    if bytes <= 0 then
-      -- Back to the claiming end, the oldest last.
-      for rest = #ids, i, -1 do redis.call('RPUSH', list, ids[rest]) end
-      return taken, false
-    end
-    local key = prefix .. id
-    local task = redis.call('HMGET', key, 'state', 'function', 'args', 'attempt', 'timeout', 'deps', 'submitted', 'trace')
-    if task[1] == 'queued' then
-      local attempt = (task[4] or 0) + 1
-      redis.call('HSET', key, 'state', 'running', 'fence', attempt .. ':' .. nonce, 'claim', claim)
-      local n = #claimed
-      claimed[n + 1], claimed[n + 2], claimed[n + 3] = id, task[2] == last_function and '' or task[2], task[3]
-      claimed[n + 4], claimed[n + 5], claimed[n + 6] = attempt, task[5] or '', task[7] and now - task[7] or -1
-      last_function = task[2]
-      if task[6] then
-        dependent[#dependent + 1] = n / 6
-        dependent[#dependent + 1] = task[6]
-      end
-      if task[8] then
-        traced[#traced + 1] = n / 6
-        traced[#traced + 1] = task[8]
-      end
-      leases[#leases + 1] = deadline
-      leases[#leases + 1] = id
-      taken = taken + 1
-      local size = task[3] and #task[3] or redis.call('HSTRLEN', key, 'large_args')
-      bytes = bytes - size
-      if tenant then
-        use(tenant, 'waiting', -1)
-        use(tenant, 'bytes', -size)
-        use(tenant, 'running', 1)
-      end
-    else
-      dead = dead + 1
-    end
-  end
-  return taken, #ids < count
-end
-
--- Takes a lane's share from a list; returns whether it may have more, and workers for it, how many it took, and whether the list is empty.
-local function serve(lane, list, share, tenant)
-  local has_credit, given = false, 0
-  for i = 1, #lane.offers do
-    local offer = lane.offers[i]
-    while credits[offer] > 0 and share > 0 and bytes > 0 do
-      local taken, is_empty = take(list, math.min(share, credits[offer]), tenant)
-      if taken > 0 then
-        credits[offer] = credits[offer] - taken
-        share, limit, given = share - taken, limit - taken, given + taken
-        local n = #groups
-        groups[n + 1], groups[n + 2], groups[n + 3] = lane.number, offer, taken
-      end
-      if is_empty then return false, given, true end
-    end
-    has_credit = has_credit or credits[offer] > 0
-  end
-  return has_credit, given, false
-end
-
-local function may_serve(lane)
-  for _, offer in ipairs(lane.offers) do
-    if credits[offer] > 0 then return true end
-  end
-  return false
-end
-local function left() return bytes > 0 and limit or 0 end
-
-local version = redis.call('HGET', KEYS[6], '') or ''
-local has_tenants = string.sub(version, -1) == '/'
-
-for priority = 1, 3 do
-  local open = lanes
-  if has_tenants and left() > 0 and serve_in_turns(KEYS[priority], lanes, left, serve, may_serve, prefix) then open = {} end
-  while limit > 0 and bytes > 0 and #open > 0 do
-    local share = math.max(1, math.floor(limit / #open))
-    local still = {}
-    for i = 1, #open do
-      local lane = open[i]
-      if limit > 0 and serve(lane, KEYS[priority] .. lane.suffix, math.min(share, limit)) then still[#still + 1] = lane end
-    end
-    open = still
-  end
-  if dead > 0 then redis.call('HINCRBY', counts_key, 'dead:' .. priority, -dead) end
-  dead = 0
-end
-if retried > 0 then redis.call('HINCRBY', counts_key, 'retrying', -retried) end
-
-if has_tenants then keep_usage(prefix, time) end
-if #leases > 0 then redis.call('ZADD', KEYS[5], unpack(leases)) end
-
-if version == ARGV[7] then return { promoted, claimed, groups, dependent, traced } end
+local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands }
+if version == ARGV[7] then return answer end
 local requirements = { version }
 local known = redis.call('HKEYS', KEYS[6])
 for i = 1, #known do
   if known[i] ~= '' then requirements[#requirements + 1] = known[i] end
 end
-return { promoted, claimed, groups, dependent, traced, requirements }
+answer[8] = requirements
+return answer

@@ -11,6 +11,10 @@
 -- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined. Nothing at all
 -- when each value and exception was taken for an answer and nobody depends on them.
 --
+-- Who waits for a task since it was submitted, its reader, is told of its end on the channel `ended:<reader>`: the moment it is true, and
+-- with what was returned or raised unless it is large. { id, state, bytes of the payload (-1: to be read), bytes of the failure, ... } as
+-- JSON, a line's end, and these bytes.
+--
 -- An exception that the task's retry policy covers is no answer: `task.raised` becomes `task.retried`. Such attempts do not count for
 -- the limit of interrupted ones. The random number is for the jitter of the delay.
 
@@ -21,6 +25,7 @@ local now_text = string.format('%.0f', now)
 local now_and = now_text .. ' '
 local verdicts = {}
 local finished_leases = {}
+local readers, ends, values = {}, {}, {}
 
 -- What a worker says of an interruption; one that says nothing usable must not stop the batch that it is in.
 local function decode_failure(failure)
@@ -117,6 +122,21 @@ local function end_attempt(id, key, worker, ran, payload, kept, event, failure, 
   return fail(id, key, worker, ran, payload, kept, failure, now_and .. 'task.interrupted failed' .. detail)
 end
 
+local function tell(reader, id, state, payload, failure)
+  if not ends[reader] then
+    readers[#readers + 1] = reader
+    ends[reader], values[reader] = {}, {}
+  end
+  local header, bytes = ends[reader], values[reader]
+  local is_whole = payload ~= ''
+  local n = #header
+  header[n + 1], header[n + 2], header[n + 3], header[n + 4] = id, state, is_whole and #payload or -1, is_whole and #failure or 0
+  if is_whole then
+    bytes[#bytes + 1] = payload
+    bytes[#bytes + 1] = failure
+  end
+end
+
 -- Has the dispatcher claimed or adopted the attempt, and nobody after it?
 local function has(key, dispatcher)
   local claim = redis.call('HGET', key, 'claim')
@@ -134,7 +154,7 @@ while at <= #ARGV do
     at = at + 4
   end
   local key = prefix .. id
-  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'large', 'needs')
+  local task = redis.call('HMGET', key, 'state', 'fence', 'after', 'large', 'needs', 'reader')
   local large_result = payload == '' and 'large_result:' .. fence
   local is_large = large_result and redis.call('HEXISTS', key, large_result) == 1
   local verdict = 'stale'
@@ -156,6 +176,7 @@ while at <= #ARGV do
     if task[4] and verdict == 'completed' then redis.call('HDEL', key, 'large', 'large_args') end
     if is_large and (verdict == 'completed' or verdict == 'failed') then redis.call('HDEL', key, 'result') end
     if task[5] then moved(task[5], key, 'running', verdict) end
+    if task[6] and (verdict == 'completed' or verdict == 'failed') then tell(task[6], id, verdict, payload, failure) end
     finished_leases[#finished_leases + 1] = id
   elseif task[2] == fence and (task[1] == 'completed' or task[1] == 'failed') then
     verdict = 'duplicate'
@@ -177,5 +198,8 @@ index_failures(KEYS[6])
 keep_counts(prefix)
 keep_retained(prefix, time)
 keep_usage(prefix, time)
+for _, reader in ipairs(readers) do
+  redis.call('PUBLISH', 'ended:' .. reader, cjson.encode(ends[reader]) .. '\n' .. table.concat(values[reader]))
+end
 if are_plain then return {} end
 return verdicts

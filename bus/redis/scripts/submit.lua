@@ -1,12 +1,14 @@
 -- Accepts a batch of new tasks. An id that exists already is left as it is, so a repeated submission is harmless.
 --
 -- KEYS[1..3] queues high, normal, low   KEYS[4] delayed   KEYS[5] recent   KEYS[6] requirements   KEYS[7] blocked
+-- KEYS[8] leases
 -- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), lane
 --         (`needs`), where it names a tenant: number and bytes of the tasks of the same request from here on; number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
 -- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting,
--- -2 refused: the tenant would have more tasks waiting than it may, -3: more bytes of arguments.
+-- -2 refused: the tenant would have more tasks waiting than it may, -3: more bytes of arguments; and last how many tasks were handed over
+-- to claims that stand, see standing.lua.
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
@@ -138,11 +140,18 @@ while at <= #ARGV do
   at = at + 2 * count
 end
 
+local queued, handed = 0, 0
 for i = 1, #lists do
   local ids = pushes[lists[i]]
+  queued = queued + #ids
   if #ids > 0 then redis.call('LPUSH', lists[i], unpack(ids)) end
 end
 -- One entry for the whole batch of a tenant, for lists: see taskIndex.ts.
 write_indexes(KEYS[5], 5000000, '')
+if queued > 0 then
+  local shard = { queues = { KEYS[1], KEYS[2], KEYS[3] }, delayed = KEYS[4], leases = KEYS[8], requirements = KEYS[6] }
+  handed = hand_over(prefix, shard, time, queued)
+end
 keep_usage(prefix, time)
+verdicts[#verdicts + 1] = handed
 return verdicts

@@ -1,0 +1,65 @@
+-- Put behind claiming.lua. A claim that has not got all it asked for may stand: the next tasks that are submitted are handed over to it in the
+-- very step that accepts them, and told on the claimant's channel `handed:<claimant>`. So an idle dispatcher has a new task after one way
+-- through Redis, not after an event, a claim and its answer.
+--
+-- A claim is handed something once. It stands until a later claim of the claimant takes its place, its time is over, or nobody listens: a hash
+-- of the shard has it by claimant, packed.
+
+-- More travels better as the answer to a claim: Redis cuts off a listener that has too much outstanding.
+local MOST_BYTES = 262144
+
+local function standing_in(prefix)
+  return (string.gsub(prefix, 'task:$', 'standing'))
+end
+
+-- Returns the nonce of the claimant's claim that stood until now, or ''.
+local function withdraw(prefix, claimant)
+  local claim = redis.call('HGET', standing_in(prefix), claimant)
+  if not claim then return '' end
+  redis.call('HDEL', standing_in(prefix), claimant)
+  return cmsgpack.unpack(claim).nonce
+end
+
+-- What is left of a claim stands for so long; 0 when nothing is left. Its nonce is another one, see nonce.ts.
+local function stand(prefix, wanted, ms, time)
+  local has_credit = false
+  for _, credit in ipairs(wanted.credits) do has_credit = has_credit or credit > 0 end
+  if not has_credit or ms <= 0 or wanted.limit <= 0 or wanted.bytes <= 0 then return 0 end
+  wanted.nonce, wanted.bytes = wanted.nonce .. '+', math.min(wanted.bytes, MOST_BYTES)
+  wanted.stands_until = time[1] * 1000 + math.floor(time[2] / 1000) + ms
+  redis.call('HSET', standing_in(prefix), wanted.claimant, cmsgpack.pack(wanted))
+  return 1
+end
+
+-- { nonce, promoted, claimed, groups, dependent, traced } as JSON, claimed with the length of the arguments (-1: large) in their place; a line's
+-- end, and the arguments.
+local function hand_over_text(nonce, given)
+  local claimed, arguments = given.claimed, {}
+  for i = 3, #claimed, 6 do
+    local bytes = claimed[i]
+    claimed[i] = bytes and #bytes or -1
+    if bytes then arguments[#arguments + 1] = bytes end
+  end
+  return cjson.encode({ nonce, given.promoted, claimed, given.groups, given.dependent, given.traced }) .. '\n' .. table.concat(arguments)
+end
+
+-- Gives what waits to the claims that stand, and returns how many tasks they got: no more than `most` are looked for.
+local function hand_over(prefix, shard, time, most)
+  local standing = standing_in(prefix)
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local claims, handed = redis.call('HGETALL', standing), 0
+  for i = 1, #claims, 2 do
+    local channel, wanted = 'handed:' .. claims[i], cmsgpack.unpack(claims[i + 1])
+    if now > wanted.stands_until or redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then
+      redis.call('HDEL', standing, claims[i])
+    elseif handed < most then
+      local given = claim_tasks(prefix, shard, wanted, time)
+      if #given.claimed + #given.promoted > 0 then
+        redis.call('HDEL', standing, claims[i])
+        redis.call('PUBLISH', channel, hand_over_text(wanted.nonce, given))
+        handed = handed + #given.claimed / 6
+      end
+    end
+  end
+  return handed
+end
