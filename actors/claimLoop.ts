@@ -15,7 +15,7 @@ import { LostClaims } from './lostClaims.js';
 import type { OutputFollowers } from './outputFollowers.js';
 import { byOffer, creditOfAll, haveCreditLeft, offersOf, type WorkersOffer } from './offers.js';
 import { place, prefetchPerSlot } from './placement.js';
-import { type TakeBack, takeBacks } from './rebalance.js';
+import { Rebalance } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
 import { StandingClaims } from './standingClaims.js';
 import { withInputs, type WithInputs } from './taskInputs.js';
@@ -45,6 +45,11 @@ export interface ClaimLoopDeps {
 
 type Offered = readonly WorkersOffer<WorkerConnection>[];
 
+interface Made {
+  offers: Offered;
+  limit: number;
+}
+
 /** What a claim has got for those whose offers it was made of. */
 interface Given {
   claim: Claim;
@@ -59,8 +64,8 @@ const RUN_LIMITS: BatchLimits<ClaimedTask> = {
 };
 /** Most tasks of one claim: what Redis hands over in well under a millisecond. */
 const MAX_CLAIM = 256;
-/** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
-const TAKE_BACK_AFTER_MS = 20;
+/** When the next claim is left standing after something was handed over, unless there is a pause before. */
+const STAND_AGAIN_AFTER_MS = 5;
 
 /**
  * Brings tasks from the queue to the workers: claims as many as the workers have credit for, places them, sends them.
@@ -77,15 +82,20 @@ export class ClaimLoop {
   private readonly handedOver: Given[] = [];
   /** The last claim got less than it asked for. */
   private foundEmpty = false;
-  private rebalanceTimer: unknown;
+  private readonly rebalance: Rebalance<WorkerConnection>;
+  private standAgainTimer: unknown;
   private readonly lostClaims: LostClaims;
-  private readonly standing: StandingClaims<Offered>;
+  private readonly standing: StandingClaims<Made>;
 
   constructor(
     private readonly options: { id: string; leaseMs: number; standMs: number },
     private readonly table: WorkerTable,
     private readonly deps: ClaimLoopDeps,
   ) {
+    this.rebalance = new Rebalance(deps.clock, {
+      workers: () => table.available(),
+      takeBack: ({ worker, ...what }) => deps.workers.send(worker.address, { type: 'takeBack', ...what }),
+    });
     // A claim of which nothing was heard may stand for a while before it has leases.
     this.lostClaims = new LostClaims(options.leaseMs + options.standMs, {
       ...deps,
@@ -101,14 +111,16 @@ export class ClaimLoop {
   start(): void {
     this.deps.store.standBy(this.options.id, {
       handedOver: (nonce, claim) => {
-        const offers = this.standing.onHandedOver(nonce);
-        if (!offers) return; // It is being looked for already.
+        const made = this.standing.onHandedOver(nonce);
+        if (!made) return; // It is being looked for already.
         if (this.closed) {
           this.deps.release(undefined, claim.claimed);
           return;
         }
-        this.handedOver.push({ claim, offers });
-        this.wake();
+        this.handedOver.push({ claim, offers: made.offers });
+        // What it has not been given was there for nobody else either.
+        if (claim.claimed.length >= made.limit) this.foundEmpty = false;
+        if (!this.claiming) void this.run();
       },
       cutOff: () => {
         this.standing.onCutOff();
@@ -122,6 +134,7 @@ export class ClaimLoop {
     if (this.closed) return;
     this.again = true;
     this.foundEmpty = false;
+    this.clearStandAgain();
     if (!this.claiming) void this.run();
   }
 
@@ -129,6 +142,7 @@ export class ClaimLoop {
   close(): void {
     this.closed = true;
     this.again = false;
+    this.clearStandAgain();
   }
 
   get isClaiming(): boolean {
@@ -138,6 +152,11 @@ export class ClaimLoop {
   /** Workers can be given more: worth a claim unless the last one found the queue empty, and nothing was heard since. */
   moreRoom(): void {
     if (!this.foundEmpty) this.wake();
+  }
+
+  /** Nothing is urgent now: time to leave a claim standing again. */
+  pause(): void {
+    if (this.standAgainTimer !== undefined) this.wake();
   }
 
   /** Bodies that a worker has asked for. */
@@ -154,9 +173,13 @@ export class ClaimLoop {
   private async run(): Promise<void> {
     this.claiming = true;
     try {
-      while (this.again) {
-        this.again = false;
+      while (this.again || this.handedOver.length > 0) {
         for (const given of this.handedOver.splice(0)) await this.take(given);
+        if (!this.again) {
+          this.standAgainLater();
+          continue;
+        }
+        this.again = false;
         this.standing.expire();
         if (this.lostClaims.due) await this.lostClaims.giveBack();
         const { offers, bytes, isEverybody } = offersOf(
@@ -170,10 +193,9 @@ export class ClaimLoop {
         await this.take({ claim, offers });
         // It may have ended because of the arguments' bytes, not because the queue was empty.
         const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
-        this.foundEmpty =
-          claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
+        this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
         if (claimed.length === limit || cutShort) this.again = !this.closed;
-        else this.scheduleRebalance();
+        else this.rebalance.schedule();
       }
     } catch (error) {
       this.deps.onError(error); // The store is away; the poll timer tries again.
@@ -185,7 +207,7 @@ export class ClaimLoop {
   private async claim(limit: number, maxBytes: number | undefined, offers: Offered): Promise<Claim> {
     const nonce = this.deps.nonce();
     const standing = standingNonce(nonce);
-    this.standing.expect(standing, offers);
+    this.standing.expect(standing, { offers, limit });
     try {
       const claim = await this.deps.store.claim(this.options.id, limit, nonce, maxBytes, offers, this.options.standMs);
       this.standing.onClaimed(standing, claim);
@@ -195,6 +217,18 @@ export class ClaimLoop {
       if (this.standing.giveUp(standing)) this.lostClaims.add(standing);
       throw error;
     }
+  }
+
+  /** A claim at once would take the processors from the task that was handed over: it is left to the time when that is over. */
+  private standAgainLater(): void {
+    this.standAgainTimer ??= this.deps.clock.setTimeout(() => {
+      this.wake();
+    }, STAND_AGAIN_AFTER_MS);
+  }
+
+  private clearStandAgain(): void {
+    this.deps.clock.clearTimeout(this.standAgainTimer);
+    this.standAgainTimer = undefined;
   }
 
   private async take({ claim: { claimed, promoted }, offers }: Given): Promise<void> {
@@ -285,21 +319,6 @@ export class ClaimLoop {
       this.deps.transition('task', taskId, 'queued', 'task.claimed', 'running', { worker: worker.name, attempt });
     }
     this.deps.followers.onGiven(worker, orders);
-  }
-
-  /** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */
-  private scheduleRebalance(): void {
-    if (this.rebalanceTimer !== undefined || this.takeBacks(Infinity).length === 0) return;
-    this.rebalanceTimer = this.deps.clock.setTimeout(() => {
-      this.rebalanceTimer = undefined;
-      for (const { worker, ...what } of this.takeBacks(this.deps.clock.now() - TAKE_BACK_AFTER_MS))
-        this.deps.workers.send(worker.address, { type: 'takeBack', ...what });
-      this.scheduleRebalance();
-    }, TAKE_BACK_AFTER_MS);
-  }
-
-  private takeBacks(sentBefore: number): TakeBack<WorkerConnection>[] {
-    return takeBacks([...this.table.available()], sentBefore);
   }
 }
 

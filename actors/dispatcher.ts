@@ -95,6 +95,7 @@ export class Dispatcher {
     });
     this.settler = new Settler({
       ...{ store, clock, transition, onError, counts, tracer, publish, acknowledge },
+      written: () => this.claims.pause(),
       roomAgain: () => this.claims.wake(),
       requeued: () => this.claims.wake(),
       awaited: (ends) => dependencies.ended(ends),

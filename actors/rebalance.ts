@@ -1,4 +1,5 @@
 import { canRun } from '../bus/requirement.js';
+import type { Clock } from './clock.js';
 import type { Offering } from './offers.js';
 
 /** A worker, as far as balance is concerned. */
@@ -12,6 +13,32 @@ export interface TakeBack<W> {
   worker: W;
   limit: number;
   among?: string[];
+}
+
+/** A waiting task is taken back from a worker for a free slot elsewhere when it has waited so long. */
+const TAKE_BACK_AFTER_MS = 20;
+
+/** While tasks wait on a busy worker and another has a free slot, takes them back a little at a time. */
+export class Rebalance<W extends Balanced> {
+  private timer: unknown;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly deps: { workers: () => Iterable<W>; takeBack: (what: TakeBack<W>) => void },
+  ) {}
+
+  schedule(): void {
+    if (this.timer !== undefined || this.wanted(Infinity).length === 0) return;
+    this.timer = this.clock.setTimeout(() => {
+      this.timer = undefined;
+      for (const what of this.wanted(this.clock.now() - TAKE_BACK_AFTER_MS)) this.deps.takeBack(what);
+      this.schedule();
+    }, TAKE_BACK_AFTER_MS);
+  }
+
+  private wanted(sentBefore: number): TakeBack<W>[] {
+    return takeBacks([...this.deps.workers()], sentBefore);
+  }
 }
 
 /**

@@ -37,6 +37,8 @@ export interface SettlerDeps {
   acknowledge: (worker: string, settled: TaskRef) => void;
   /** Other tasks depend on these, which have ended. */
   awaited?: (ends: EndedTask[]) => void;
+  /** A batch has been written. */
+  written?: () => void;
   /** No longer full. */
   roomAgain: () => void;
   /** Tasks went back into the queue. */
@@ -120,6 +122,7 @@ export class Settler {
         this.pendingBytes -= bytesOf(settlement);
       }
       if (wasFull && !this.isFull()) this.deps.roomAgain();
+      this.deps.written?.();
     }
   }
 

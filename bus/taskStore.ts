@@ -51,10 +51,7 @@ export interface TaskStore {
     offers?: readonly Offer[],
     standMs?: number,
   ): Promise<Claim>;
-  /**
-   * From now on claims of this claimant may stand: what is submitted next is handed over to one of them by the step that accepts it, once.
-   * A later claim takes the place of one that stands.
-   */
+  /** Claims of this claimant may stand from now on: the step that accepts the next tasks hands them over to one, once. */
   standBy(claimant: string, hearer: HandOverHearer): void;
   /** Running attempts of the claims with these nonces, whose answers got lost: nobody else knows of them. Looks at every running task. */
   findClaims(nonces: string[]): Promise<TaskRef[]>;
