@@ -3,6 +3,7 @@ import { PlatformError } from '../bus/errors.js';
 import { OneWriter } from '../bus/oneWriter.js';
 import { isTerminal, type TaskOutcome, type TaskStore } from '../bus/taskStore.js';
 import type { Asker } from '../bus/tenants.js';
+import type { Client } from './client.js';
 import { Wait } from './wait.js';
 
 /** Ids read from the store at once; keeps one read short, and a wait's memory near its bound. */
@@ -26,8 +27,8 @@ export interface SettledTasksOptions {
 export interface WaitOptions {
   /** 0 answers what is known now. */
   timeoutMs: number;
-  /** Aborted when the client is gone: the wait ends, and what it held is freed. */
-  signal?: AbortSignal;
+  /** When it leaves the wait ends, and what it held is freed. */
+  client?: Client;
   /** Makes the tasks when the wait is registered already: what is new need not be looked for in the store. */
   begin?: () => Promise<void>;
   /** For whom: a tenant waits for its own tasks alone. */
@@ -89,20 +90,20 @@ export class SettledTasks {
       if (isNow || wait.isOver) return wait.answer(taskIds);
     }
     this.register(wait);
-    const { signal } = options;
+    const { client } = options;
     const timer = setTimeout(wait.end, options.timeoutMs);
-    signal?.addEventListener('abort', wait.end, { once: true });
-    if (signal?.aborted) wait.end();
+    if (client) client.onLeft = wait.end;
+    if (client?.hasLeft) wait.end();
     try {
       await (options.begin ? options.begin() : this.readInto(wait));
       await wait.ended;
-      if (wait.unendedIds.size > 0 && !signal?.aborted) {
+      if (wait.unendedIds.size > 0 && !client?.hasLeft) {
         await this.readInto(wait).catch(() => undefined); // What the first read found is an answer too.
       }
       return wait.answer(taskIds);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', wait.end);
+      if (client) client.onLeft = undefined;
       this.unregister(wait);
     }
   }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { readRecord } from '../../bus/outputRecord.js';
 import { isTerminal, type TaskState, type TaskStore } from '../../bus/taskStore.js';
+import { Client } from '../client.js';
 import type { SettledTasks } from '../settledTasks.js';
 import { statusOf } from '../taskStatus.js';
 import type { LiveOutput, OutputTail } from './liveOutput.js';
@@ -33,7 +34,7 @@ const LOOK_AGAIN_MS = 50;
  */
 export class LogStream {
   readonly body: Readable;
-  private readonly gone = new AbortController();
+  private readonly client = new Client();
   private readonly tail: OutputTail;
   private readonly heartbeat: NodeJS.Timeout;
   /** Set while the client reads slower than the task prints. */
@@ -78,9 +79,9 @@ export class LogStream {
   private async ended(): Promise<TaskState> {
     const { taskId, settled } = this.options;
     if (isTerminal(this.options.state)) return this.options.state;
-    while (!this.gone.signal.aborted) {
+    while (!this.client.hasLeft) {
       try {
-        const [outcome] = await settled.wait([taskId], { timeoutMs: LONGEST_MS, signal: this.gone.signal });
+        const [outcome] = await settled.wait([taskId], { timeoutMs: LONGEST_MS, client: this.client });
         return outcome?.state ?? this.options.state;
       } catch {
         await this.sleep(STORE_AWAY_MS);
@@ -93,7 +94,7 @@ export class LogStream {
   private async writeStored(state: TaskState): Promise<number> {
     const { taskId, store } = this.options;
     const lookUntilMs = performance.now() + (state === 'cancelled' ? CANCELLED_MS : 0);
-    while (!this.gone.signal.aborted) {
+    while (!this.client.hasLeft) {
       try {
         const [record, task] = await Promise.all([store.readOutput(taskId), store.readTask(taskId)]);
         const { attempt } = readRecord((record ?? NOTHING).subarray(0, 16));
@@ -126,7 +127,7 @@ export class LogStream {
   }
 
   private dispose(): void {
-    this.gone.abort();
+    this.client.leave();
     clearInterval(this.heartbeat);
     this.tail.close();
     this.resumed?.();

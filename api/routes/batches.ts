@@ -2,7 +2,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import type { NewTask, TaskOutcome } from '../../bus/taskStore.js';
 import type { Asker } from '../../bus/tenants.js';
-import { clientGone } from '../clientGone.js';
+import { clientOf } from '../client.js';
 import { acceptedStream, acceptsMsgpack, JSON_TYPE, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
 import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
@@ -155,7 +155,7 @@ GET /groups/{group_id}/results) results come one by one, as the tasks end, \`ind
         const group = groups.adHoc(taskIds, await hiddenOf(taskIds, store, asker));
         return sendStream(reply, await streams.start(group, options, asker));
       }
-      const outcomes = await settled.wait(taskIds, { timeoutMs, signal: clientGone(reply), asker });
+      const outcomes = await settled.wait(taskIds, { timeoutMs, client: clientOf(reply), asker });
       const results = outcomes.map((outcome, index) => outcome ?? throwUnknown(taskIds[index]));
       return acceptsMsgpack(request) ? msgpackAnswer(reply, { results: results.map(resultFields) }) : { results };
     },

@@ -1,7 +1,7 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import type { TaskOutcome } from '../../bus/taskStore.js';
-import { clientGone } from '../clientGone.js';
+import { clientOf } from '../client.js';
 import { refuseWhileDraining } from '../draining.js';
 import type { ErrorReply } from '../errorReplies.js';
 import { acceptsMsgpack, MSGPACK_TYPE, msgpackAnswer } from '../contentTypes.js';
@@ -97,7 +97,7 @@ function executeRoute(app: Api, services: ApiServices): void {
       request.audited = { task_id: taskId, function_id: functionId };
       await mustExist([task], services.store, asker);
       const begin = (): Promise<void> => submitter.submit([task], request.id);
-      const wait = { timeoutMs, signal: clientGone(reply), asker };
+      const wait = { timeoutMs, client: clientOf(reply), asker };
       if (timeoutMs === 0 || once !== undefined) await begin();
       if (timeoutMs === 0) return { task_id: taskId };
       // A repeated request's task may have ended before: it is looked for.
@@ -163,7 +163,7 @@ function resultRoute(app: Api, { settled }: ApiServices): void {
       const taskId = params.task_id.toLowerCase();
       const timeoutMs = (query.wait ?? 0) * 1000;
       const asker = askerOf(request.principal);
-      const wait = timeoutMs > 0 ? { timeoutMs, signal: clientGone(reply), asker } : { timeoutMs, asker };
+      const wait = timeoutMs > 0 ? { timeoutMs, client: clientOf(reply), asker } : { timeoutMs, asker };
       const [outcome] = await settled.wait([taskId], wait);
       if (outcome === undefined) throw unknownTask(taskId);
       return acceptsMsgpack(request) ? msgpackAnswer(reply, resultFields(outcome)) : outcome;
