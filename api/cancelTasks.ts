@@ -4,11 +4,13 @@ import type { TaskRef } from '../bus/messages.js';
 import type { CancelVerdict } from '../bus/taskStore.js';
 import type { Asker } from '../bus/tenants.js';
 import type { ApiServices } from './services.js';
+import { traceCancelled } from './taskTraces.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
 /**
  * Cancels tasks and tells whoever has to know: those who run them, those who wait for them, the log.
+ * @param trace the context of the request, if it is traced
  * @throws PlatformError STORE_UNAVAILABLE
  */
 export async function cancelTasks(
@@ -18,9 +20,12 @@ export async function cancelTasks(
     transition,
     announceCancelled,
     dependencies,
-  }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled' | 'dependencies'>,
+    tracer,
+    lists,
+  }: Pick<ApiServices, 'store' | 'settled' | 'transition' | 'announceCancelled' | 'dependencies' | 'tracer' | 'lists'>,
   taskIds: string[],
   asker: Asker,
+  trace?: string,
 ): Promise<CancelVerdict[]> {
   const verdicts = await store.cancel(taskIds, asker);
   const running: TaskRef[] = [];
@@ -39,5 +44,10 @@ export async function cancelTasks(
   if (running.length > 0) announceCancelled(running);
   settled.onSettled(ended);
   dependencies.ended(awaited);
+  if (tracer && ended.length > 0) {
+    const endedIds = ended.map(({ taskId }) => taskId);
+    // Nobody waits for spans, and one that is lost is nobody's fault.
+    void traceCancelled(tracer, lists, endedIds, trace).catch(() => undefined);
+  }
   return verdicts;
 }

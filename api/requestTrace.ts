@@ -10,12 +10,14 @@ import {
 
 /**
  * The span of a request that submits tasks, which theirs belong under; it is made when the answer has left, or the client is gone.
+ * @param links what it has to do with besides; may grow until then
  * @returns what its tasks are submitted with; undefined when it is not traced
  */
 export function traceRequest(
   tracer: Tracer | undefined,
   request: FastifyRequest,
   reply: FastifyReply,
+  links: readonly TraceContext[] = [],
 ): string | undefined {
   if (!tracer) return undefined;
   const parent = parseTraceparent(request.headers['traceparent']);
@@ -31,6 +33,7 @@ export function traceRequest(
       {
         ...{ name: `${method} ${route}`, kind: 'server', context, startMs, endMs: Date.now() },
         ...(parent && { parentSpanId: parent.spanId }),
+        ...(links.length > 0 && { links }),
         ...(statusCode >= 500 && { error: String(statusCode) }),
         attributes: {
           'http.request.method': method,

@@ -28,6 +28,8 @@ export interface TaskLists {
 
   /** What a task was submitted with, where that is still kept: not of completed ones. Undefined for unknown ids. */
   readSubmissions(taskIds: string[], asker?: Asker): Promise<(Submission | undefined)[]>;
+  /** Of those that are traced: the span that theirs belong under, as a W3C `traceparent`, and when they came. */
+  readTraces(taskIds: readonly string[]): Promise<({ trace: string; submittedAtMs: number } | undefined)[]>;
   /**
    * Notes on ended tasks under which ids they are run again. With `once` a note that is there stays; answered is the id that is noted
    * now, undefined for tasks that are gone.

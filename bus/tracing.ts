@@ -19,6 +19,8 @@ export interface SpanFacts {
   startMs: number;
   endMs: number;
   attributes: Record<string, string | number | boolean>;
+  /** Spans of other traces, or elsewhere in this one, that it has to do with. */
+  links?: readonly TraceContext[];
   /** Why it failed, if it did: a class or type, never a message, which may quote what users have passed. */
   error?: string;
 }

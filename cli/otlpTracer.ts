@@ -44,7 +44,7 @@ export async function openOtlpTracer({ endpoint, ratio, serviceName, kind, id }:
   });
   const kinds = { server: SpanKind.SERVER, internal: SpanKind.INTERNAL, consumer: SpanKind.CONSUMER };
   const readable = (facts: SpanFacts): ReadableSpan => {
-    const { context, parentSpanId, error } = facts;
+    const { context, parentSpanId, links = [], error } = facts;
     const { traceId } = context;
     return {
       name: facts.name,
@@ -56,7 +56,7 @@ export async function openOtlpTracer({ endpoint, ratio, serviceName, kind, id }:
       duration: hrTime(facts.endMs - facts.startMs),
       status: error === undefined ? { code: SpanStatusCode.UNSET } : { code: SpanStatusCode.ERROR, message: error },
       attributes: error === undefined ? facts.attributes : { ...facts.attributes, 'error.type': error },
-      links: [],
+      links: links.map((link) => ({ context: { traceId: link.traceId, spanId: link.spanId, traceFlags: 1 } })),
       events: [],
       ended: true,
       resource,

@@ -14,20 +14,17 @@ const ALONE = [
   'api/pickleCheck',
   'browser/manyTasks',
   'bus/',
-  'chaos/',
   'lifecycles/',
   'metrics/',
   'platform/courseClient',
   'platform/fairness',
-  'platform/hardCancel',
-  'platform/largePayloads',
   'platform/logs',
   'platform/metrics',
   'platform/pullMode',
   'workers/',
 ];
 /** What takes long comes first, so that both sides end at about the same time. */
-const FIRST = ['platform/readmeShell', 'security/', 'platform/', 'browser/', 'cli/', 'simulation/'];
+const FIRST = ['platform/readmeShell', 'chaos/', 'security/', 'platform/', 'browser/', 'cli/', 'simulation/'];
 /** Each batch is a process of mocha; few files keep the sides even. */
 const FILES_PER_BATCH = 4;
 const SIDES = Math.min(2, availableParallelism());

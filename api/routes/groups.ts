@@ -9,6 +9,7 @@ import type { ResultStream } from '../groups/resultStream.js';
 import { FORMATS, STREAM_FORMATS } from '../groups/streamFormats.js';
 import { askerOf, ownerOf, type Principal } from '../principal.js';
 import { queryValues } from '../queryValues.js';
+import { traceRequest } from '../requestTrace.js';
 import { errorResponses, Uuid } from '../schemas.js';
 import { sendStream } from '../sendStream.js';
 import type { Api, ApiServices } from '../services.js';
@@ -141,8 +142,10 @@ function cancelRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params, principal }) => {
+    async (request, reply) => {
+      const { params, principal } = request;
       const group = await groups.load(params.group_id.toLowerCase(), ownerOf(principal));
+      const trace = traceRequest(services.tracer, request, reply);
       const { total } = group;
       let cancelled = 0;
       for (let from = 0; from < total;) {
@@ -151,6 +154,7 @@ function cancelRoute(app: Api, services: ApiServices): void {
           services,
           indexes.map((index) => group.taskIds[index] ?? ''),
           askerOf(principal),
+          trace,
         );
         cancelled += verdicts.filter((verdict) => verdict.cancelled).length;
         indexes.forEach((index, position) => {

@@ -1,13 +1,16 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import type { TaskQuery, TaskSummary } from '../../bus/taskLists.js';
+import type { TraceContext } from '../../bus/tracing.js';
 import { isTerminal, type NewTask } from '../../bus/taskStore.js';
 import { refuseWhileDraining } from '../draining.js';
 import { askerOf, ownerOf } from '../principal.js';
+import { traceRequest } from '../requestTrace.js';
 import { errorResponses, MAX_BATCH_TASKS, Nullable, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import type { Asker } from '../../bus/tenants.js';
 import { randomIds } from '../taskIds.js';
+import { spansOfTasks } from '../taskTraces.js';
 import { taskFilter } from './lists.js';
 
 const DEFAULT_LIMIT = 1_000;
@@ -43,7 +46,8 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params, principal, id: requestId }) => {
+    async (request, reply) => {
+      const { params, principal, id: requestId } = request;
       const asker = askerOf(principal);
       const taskId = params.task_id.toLowerCase();
       const [submission] = await lists.readSubmissions([taskId], asker);
@@ -55,7 +59,8 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         throw new PlatformError('NOT_REPEATABLE', `Task ${taskId} has completed: its arguments are not kept any more.`);
       }
       const newTaskId = randomIds();
-      await submitter.submit([{ ...task, taskId: newTaskId }], requestId);
+      const trace = traceRequest(services.tracer, request, reply, await spansOfTasks(services, [taskId]));
+      await submitter.submit([{ ...task, taskId: newTaskId, ...(trace !== undefined && { trace }) }], requestId);
       await lists.noteRunAgain([{ taskId, newTaskId }], false, asker);
       return { task_id: newTaskId, again_of: taskId };
     },
@@ -103,9 +108,11 @@ is not null there may be more: send it along with the same request.`,
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { body, principal } = request;
       const asker = askerOf(principal);
+      const links: TraceContext[] = [];
+      const trace = traceRequest(services.tracer, request, reply, links);
       const limit = body.limit ?? DEFAULT_LIMIT;
       const filter = {
         ...(body.failure === undefined && { states: ['failed'] as const }),
@@ -123,9 +130,10 @@ is not null there may be more: send it along with the same request.`,
         const page = await lists.listTasks(query, asker);
         const fresh = await notRunAgain(services, page.items);
         for (let from = 0; from < fresh.length; from += TASKS_AT_ONCE) {
-          taskIds.push(
-            ...(await runAgain(services, fresh.slice(from, from + TASKS_AT_ONCE), { asker, requestId: request.id })),
-          );
+          const batch = fresh.slice(from, from + TASKS_AT_ONCE);
+          // To the newest: a span has not room for all.
+          if (trace !== undefined && links.length === 0) links.push(...(await spansOfTasks(services, batch)));
+          taskIds.push(...(await runAgain(services, batch, { asker, requestId: request.id, trace })));
         }
         ({ cursor } = page);
         // An answer must not be long in coming: a page that brought nothing new ends it.
@@ -151,14 +159,16 @@ async function notRunAgain({ store }: ApiServices, tasks: readonly TaskSummary[]
 async function runAgain(
   { lists, submitter }: ApiServices,
   taskIds: string[],
-  { asker, requestId }: { asker: Asker; requestId: string },
+  { asker, requestId, trace }: { asker: Asker; requestId: string; trace: string | undefined },
 ): Promise<string[]> {
   const submissions = await lists.readSubmissions(taskIds, asker);
   const notes = taskIds.map((taskId) => ({ taskId, newTaskId: randomIds() }));
   const noted = await lists.noteRunAgain(notes, true, asker);
   const tasks = submissions.flatMap((submission, index): NewTask[] => {
     const taskId = noted[index];
-    return submission?.task && taskId !== undefined ? [{ ...submission.task, taskId }] : [];
+    return submission?.task && taskId !== undefined
+      ? [{ ...submission.task, taskId, ...(trace !== undefined && { trace }) }]
+      : [];
   });
   await submitter.submit(tasks, requestId);
   return tasks.map(({ taskId }) => taskId);

@@ -2,6 +2,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import { PlatformError } from '../../bus/errors.js';
 import { cancelTasks } from '../cancelTasks.js';
 import { askerOf } from '../principal.js';
+import { traceRequest } from '../requestTrace.js';
 import { errorResponses, StatusSchema, TaskParams, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import type { TaskRecord } from '../../bus/taskStore.js';
@@ -63,9 +64,11 @@ function cancelRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async ({ params, principal }) => {
+    async (request, reply) => {
+      const { params, principal } = request;
       const taskId = params.task_id.toLowerCase();
-      const [verdict] = await cancelTasks(services, [taskId], askerOf(principal));
+      const trace = traceRequest(services.tracer, request, reply);
+      const [verdict] = await cancelTasks(services, [taskId], askerOf(principal), trace);
       if (!verdict?.cancelled) {
         if (verdict?.reason !== 'terminal') return throwUnknown(taskId);
         return { task_id: taskId, cancelled: false, status: statusOf(verdict.state) };
@@ -98,12 +101,13 @@ function cancelManyRoute(app: Api, services: ApiServices): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { body, principal } = request;
       const verdicts = await cancelTasks(
         services,
         body.task_ids.map((taskId) => taskId.toLowerCase()),
         askerOf(principal),
+        traceRequest(services.tracer, request, reply),
       );
       const cancelled = verdicts.filter((verdict) => verdict.cancelled).length;
       request.audited = { tasks: body.task_ids.length, cancelled };

@@ -94,6 +94,19 @@ export class RedisTaskLists implements TaskLists {
     );
   }
 
+  readTraces(taskIds: readonly string[]): Promise<({ trace: string; submittedAtMs: number } | undefined)[]> {
+    return guarded(() =>
+      Promise.all(
+        taskIds.map(async (taskId) => {
+          const key = this.shards.taskKey(taskId);
+          const [trace, submitted, history] = await this.redis.hmget(key, 'trace', 'submitted', 'history');
+          // Both begin with a time.
+          return trace ? { trace, submittedAtMs: Number.parseInt(submitted ?? history ?? '0', 10) } : undefined;
+        }),
+      ),
+    );
+  }
+
   async noteRunAgain(
     notes: { taskId: string; newTaskId: string }[],
     once: boolean,

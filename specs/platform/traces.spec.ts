@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { type CollectedSpan, type OtlpCollector, startCollector } from '../support/otlpCollector.js';
-import { eventuallyPasses } from '../support/eventually.js';
+import { eventually, eventuallyPasses } from '../support/eventually.js';
+import { Gate, HOLD } from '../support/gate.js';
 import { type SpecPlatform, startPlatform } from '../support/platform.js';
 import { PythonClient } from '../support/python.js';
 import { TaskClient } from '../support/taskClient.js';
@@ -128,6 +129,43 @@ describe('traces', function () {
     await client.result(later);
     await wholeTrace(later);
     expect(spansOf(taskId)).to.deep.equal([]);
+  });
+
+  it('of a cancelled task end with it, and name the request that did it', async () => {
+    const gate = new Gate();
+    const taskId = await execute(HOLD, [gate.path], `00-${CLIENT_TRACE}-${CLIENT_SPAN}-01`);
+    await eventually('it runs', async () => (await client.status(taskId)) === 'RUNNING');
+    await client.cancel(taskId);
+    const { task } = await wholeTrace(taskId);
+    gate.remove();
+    expect(task!.traceId).to.equal(CLIENT_TRACE);
+    expect(task!.attributes['mpcsfaas.task.state']).to.equal('cancelled');
+    expect(task!.endMs).to.be.greaterThan(task!.startMs);
+    await eventuallyPasses(() => {
+      const by = collector.spans.find(({ spanId }) => spanId === task!.links?.[0]?.spanId);
+      expect(by?.name).to.equal('POST /tasks/:task_id/cancel');
+    });
+  });
+
+  it('of what is run again are new ones, linked to those of before', async () => {
+    const source = 'def f(n):\n    raise KeyError(n)';
+    const before = await execute(source, [1], `00-${CLIENT_TRACE}-${CLIENT_SPAN}-01`);
+    await client.result(before);
+    const { task: old } = await wholeTrace(before);
+    const again = await platform.call('POST', `/tasks/${before}/run_again`);
+    await client.result((again.body as { task_id: string }).task_id);
+    const many = await platform.call('POST', '/tasks/run_again', { function: await client.register(source) });
+    const newIds = [(again.body as { task_id: string }).task_id, ...(many.body as { task_ids: string[] }).task_ids];
+    expect(newIds).to.have.length(2);
+    await client.results(newIds);
+    for (const taskId of newIds) {
+      const { task, request } = await wholeTrace(taskId);
+      expect(task!.traceId).to.not.equal(CLIENT_TRACE);
+      expect(request!.name).to.be.oneOf(['POST /tasks/:task_id/run_again', 'POST /tasks/run_again']);
+    }
+    const { request } = await wholeTrace(newIds[0]!);
+    const [link] = request!.links!;
+    expect(link).to.include({ traceId: CLIENT_TRACE, spanId: old!.spanId });
   });
 
   it('go on, and hold nobody up, while the collector is away', async () => {

@@ -121,7 +121,8 @@ describe('A secured platform', function () {
   after(async () => {
     for (const child of processes.reverse()) {
       child.kill('SIGTERM');
-      if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
+      if (child.exitCode === null && child.signalCode === null)
+        await new Promise((resolve) => child.once('exit', resolve));
     }
     await python.stop();
     rmSync(parent, { recursive: true, force: true });

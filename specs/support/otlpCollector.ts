@@ -9,6 +9,7 @@ export interface CollectedSpan {
   startMs: number;
   endMs: number;
   attributes: Record<string, unknown>;
+  links?: { traceId: string; spanId: string }[];
   /** 2: error. */
   status: number;
   /** Of the process that made it. */
@@ -45,6 +46,7 @@ interface Export {
         startTimeUnixNano: string;
         endTimeUnixNano: string;
         attributes: KeyValue[];
+        links?: { traceId: string; spanId: string }[];
         status: { code?: number };
       }[];
     }[];
