@@ -1,8 +1,10 @@
 /**
  * `node dist/bench/floor.js`: what it costs to move 1 MiB in and 1 MiB out over the wires of a task, with nothing of ours at their ends: bare HTTP,
- * a Redis that keeps both in its append-only file, ZeroMQ, a pipe to Python. No platform on these wires can be cheaper.
+ * a Redis that keeps both in its append-only file, ZeroMQ, a pipe to Python. No platform on these wires can be cheaper. The bytes are random: nothing
+ * on the way can profit from what they are.
  */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,7 +19,7 @@ import { openCommand } from './support/command.js';
 import { sum } from './support/processes.js';
 import { tableText } from './support/table.js';
 
-const VALUE = Buffer.alloc(1024 * 1024, 'x');
+const VALUE = randomBytes(1024 * 1024);
 const CORES = 2;
 const ECHO = `
 import os
