@@ -27,14 +27,15 @@ const SERVED_WITHIN_MS = 12_000;
 const GROWTH_MIB = 32;
 /** The same where answers pile up that nobody reads; all of them together are several times as much. */
 const UNREAD_GROWTH_MIB = 2 * GROWTH_MIB;
-const ROUNDS = 3;
+/** The heap of an actor may grow fivefold before it is collected (`cli/engine.ts`): after so many rounds it has been. */
+const ROUNDS = 8;
 const KEPT_REQUESTS = 50_000;
 
 const SLOW = 'def f(x):\n    import time\n    time.sleep(0.3)\n    return x + 1\n';
 const SLOW_TASKS = 24;
 
 describe('A platform under abuse', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let platform: SpecPlatform;
   let python: PythonClient;
   let clients: GoodClients;
@@ -67,7 +68,7 @@ describe('A platform under abuse', function () {
 
   /**
    * Does it once for warming up, then again while good clients are served, and compares the memory of the process. A heap may
-   * grow once more, for want of a collection; what leaks grows in every round.
+   * grow for some rounds, for want of a collection; what leaks grows in every one.
    */
   async function abuse(
     actor: SpecActor,
