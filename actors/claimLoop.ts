@@ -23,7 +23,7 @@ import type { InFlight, WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
 export interface ClaimLoopDeps {
-  store: Pick<TaskStore, 'claim' | 'standBy' | 'findClaims' | 'readOutcomes'>;
+  store: Pick<TaskStore, 'claim' | 'standBy' | 'withdraw' | 'findClaims' | 'readOutcomes'>;
   workers: Bus<WorkerMessage, DispatcherMessage>;
   clock: Clock;
   transition: TransitionLog;
@@ -118,7 +118,6 @@ export class ClaimLoop {
           return;
         }
         this.handedOver.push({ claim, offers: made.offers });
-        // What it has not been given was there for nobody else either.
         if (claim.claimed.length >= made.limit) this.foundEmpty = false;
         if (!this.claiming) void this.run();
       },
@@ -187,7 +186,10 @@ export class ClaimLoop {
           prefetchPerSlot(this.deps.runTimes.recent),
         );
         const limit = Math.min(creditOfAll(offers), MAX_CLAIM);
-        if (limit === 0 || !this.deps.mayClaim()) continue;
+        if (limit === 0 || !this.deps.mayClaim()) {
+          if (this.standing.isStanding) this.standing.onWithdrawn(await this.deps.store.withdraw(this.options.id));
+          continue;
+        }
         const claim = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         const { claimed } = claim;
         await this.take({ claim, offers });
@@ -221,9 +223,7 @@ export class ClaimLoop {
 
   /** A claim at once would take the processors from the task that was handed over: it is left to the time when that is over. */
   private standAgainLater(): void {
-    this.standAgainTimer ??= this.deps.clock.setTimeout(() => {
-      this.wake();
-    }, STAND_AGAIN_AFTER_MS);
+    this.standAgainTimer ??= this.deps.clock.setTimeout(() => this.wake(), STAND_AGAIN_AFTER_MS);
   }
 
   private clearStandAgain(): void {

@@ -65,6 +65,7 @@ export class Dispatcher {
         },
         onLost: (worker, tasks) => {
           this.interrupt(worker, tasks);
+          this.claims.wake();
         },
         onNotHeld: (worker, tasks) => {
           this.release(worker, tasks);
@@ -219,12 +220,14 @@ export class Dispatcher {
         break;
       case 'draining':
         worker.send({ type: 'worker.draining' });
+        this.claims.wake();
         break;
       case 'hello':
         break; // Taken by the gate.
       case 'goodbye':
         this.release(worker, this.table.leave(worker));
         this.reports.left(worker);
+        this.claims.wake();
         break;
       default:
         message satisfies never;

@@ -30,13 +30,24 @@ export class StandingClaims<Made> {
     this.claims.set(nonce, { made, deadlineMs: Infinity });
   }
 
-  /** The answer to the claim: it has taken the place of what stood. */
-  onClaimed(nonce: string, { stands, stood }: Claim): void {
-    const now = this.clock.now();
+  /** Whether a claim stands, as far as is known here. */
+  get isStanding(): boolean {
+    return this.present !== undefined;
+  }
+
+  /** No claim stands any more. @param stood the one that did until now */
+  onWithdrawn(stood: string | undefined): void {
     if (stood !== undefined) this.claims.delete(stood);
     // If it has not stood until now, it has been handed something, or its time was over.
-    const superseded = this.claims.get(this.present ?? '');
-    if (superseded) superseded.deadlineMs = now + LOST_AFTER_MS;
+    const before = this.claims.get(this.present ?? '');
+    if (before) before.deadlineMs = this.clock.now() + LOST_AFTER_MS;
+    this.present = undefined;
+  }
+
+  /** The answer to the claim: it has taken the place of what stood. */
+  onClaimed(nonce: string, { stands, stood }: Claim): void {
+    this.onWithdrawn(stood);
+    const now = this.clock.now();
     const claim = this.claims.get(nonce);
     this.present = stands && claim ? nonce : undefined;
     if (!stands) this.claims.delete(nonce);

@@ -53,6 +53,8 @@ export interface TaskStore {
   ): Promise<Claim>;
   /** Claims of this claimant may stand from now on: the step that accepts the next tasks hands them over to one, once. */
   standBy(claimant: string, hearer: HandOverHearer): void;
+  /** The claimant has no workers any more; the `standingNonce` of its claim that stood until now. */
+  withdraw(claimant: string): Promise<string | undefined>;
   /** Running attempts of the claims with these nonces, whose answers got lost: nobody else knows of them. Looks at every running task. */
   findClaims(nonces: string[]): Promise<TaskRef[]>;
   /**

@@ -38,7 +38,10 @@ const FIELDS = 6;
 /** The Lua files that scripts need which claim. */
 export const CLAIMING = ['story', 'tenant', 'requirement', 'usage', 'turns', 'claiming', 'standing'] as const;
 
-const script = new Script<Answer>('claim', ...CLAIMING);
+const scripts = {
+  claim: new Script<Answer>('claim', ...CLAIMING),
+  withdraw: new Script<Buffer>('withdraw', 'standing'),
+};
 
 /** How much a claim may take; `nonce` is the second half of the fences it gives. */
 export interface ClaimBounds {
@@ -108,6 +111,13 @@ export class Claims {
     return claim;
   }
 
+  /** See `TaskStore.withdraw`. */
+  async withdraw(shard: ShardKeys, claimant: string): Promise<string | undefined> {
+    const args = [shard.taskPrefix, claimant];
+    const stood = await guarded(() => scripts.withdraw.run(this.redis, [shard.standing], args));
+    return stood.length > 0 ? stood.toString('latin1') : undefined;
+  }
+
   /** Before it is known whether it does: what it gets may be heard sooner. */
   private mayStand(nonce: string, lanes: readonly Lane[]): void {
     this.standing.set(nonce, lanes);
@@ -144,7 +154,7 @@ export class Claims {
     const args: (string | number)[] = [shard.taskPrefix, limit, this.leaseMs, nonce, claimant, bytes];
     args.push(version, standMs ?? '', credits.length, ...credits);
     for (const lane of lanes) args.push(lane.requirement, lane.offers.length, ...lane.offers.map((offer) => offer + 1));
-    return guarded(() => script.run(this.redis, keys, args));
+    return guarded(() => scripts.claim.run(this.redis, keys, args));
   }
 
   /** Puts what a call gave into the claim, and takes it from the credits. Answers the bytes of the arguments. */

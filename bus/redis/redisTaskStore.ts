@@ -144,8 +144,11 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
 
   /** With several shards claims never stand: each would promise the same credit. */
   standBy(claimant: string, hearer: HandOverHearer): void {
-    const [shard, ...others] = this.shards.all;
-    if (shard && others.length === 0) this.listening.standBy(claimant, shard, this.claims, hearer);
+    if (this.shards.only) this.listening.standBy(claimant, this.shards.only, this.claims, hearer);
+  }
+
+  async withdraw(claimant: string): Promise<string | undefined> {
+    return this.shards.only && this.claims.withdraw(this.shards.only, claimant);
   }
 
   /** Hears of the ends of tasks that were submitted with this reader. Like any event one may get lost. */

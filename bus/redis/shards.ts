@@ -12,6 +12,11 @@ export class Shards {
     this.all = Array.from({ length: count }, (_, index) => shardKeys(index));
   }
 
+  /** Undefined when there are several. */
+  get only(): ShardKeys | undefined {
+    return this.all.length === 1 ? this.all[0] : undefined;
+  }
+
   of(taskId: string): ShardKeys {
     return this.all[shardOf(taskId, this.all.length)] as ShardKeys;
   }

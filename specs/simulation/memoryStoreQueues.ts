@@ -81,6 +81,11 @@ export class MemoryStoreQueues extends MemoryStoreReads {
     if (this.data.shards.length === 1) this.data.listeners.set(claimant, { hearer, isListening });
   }
 
+  async withdraw(claimant: string): Promise<string | undefined> {
+    const [shard, ...others] = this.data.shards;
+    return shard && others.length === 0 ? shard.standing.withdraw(claimant) : undefined;
+  }
+
   /** Hands what waits to claims that stand; how many tasks they got, looking for no more than `most`. */
   protected handOver(shard: ShardData, most: number): number {
     const { listeners } = this.data;

@@ -68,6 +68,10 @@ export class SimulatedStore implements TaskStore {
     return this.call('claim', (store) => store.claim(...claim));
   }
 
+  withdraw(claimant: string): Promise<string | undefined> {
+    return this.call('withdraw', (store) => store.withdraw(claimant));
+  }
+
   /** What is handed over comes on a connection of its own; what is lost there is lost with it, which is noticed, or not for a long time. */
   standBy(claimant: string, hearer: HandOverHearer): void {
     const { server, timeline, store, ledger } = this.deps;

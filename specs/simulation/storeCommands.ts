@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import type { Failure, Isolation } from '../../bus/messages.js';
 import { PRIORITIES, type Priority } from '../../bus/redis/keys.js';
 import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
-import type { Claim, ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
+import type { NewTask, RetryPolicy, Settlement } from '../../bus/taskStore.js';
+import { claim, expectSameHandOvers, span, standingClaim, withdraw } from './claimCommands.js';
 import { dependencyCommands } from './dependencyCommands.js';
 import { command, inAnyOrder, pick, type StoreCommand, taskOf } from './storeCommand.js';
-import { type AttemptPair, delayMs, PAIR_TENANTS, type Span, STANDING_CLAIMANT, type StorePair } from './storePair.js';
+import { type AttemptPair, delayMs, PAIR_TENANTS, type StorePair } from './storePair.js';
 
 const FUNCTION_ID = '7d6f0e66-5b0f-8c6e-9d6f-0e665b0f8c6e';
-const span = fc.constantFrom<Span>('over', 'lasting');
 
 const failures: Failure[] = [
   { type: 'ProcessCrashed', message: 'the process was killed', signal: 'SIGKILL' },
@@ -86,61 +86,6 @@ function submitting(dependsOn: fc.Arbitrary<number[] | undefined>): fc.Arbitrary
 const submit = submitting(fc.option(fc.array(pick, { minLength: 1, maxLength: 4 }), { freq: 2, nil: undefined }));
 /** What others can wait for from the start. */
 const submitIndependent = submitting(fc.constant(undefined));
-
-const offer = fc.record({
-  capabilities: fc.record({
-    labels: fc.subarray(['gpu', 'eu']),
-    python: fc.constantFrom('cpython-3.11', 'pypy-3.9'),
-  }),
-  credit: fc.integer({ min: 0, max: 4 }),
-});
-const claimBounds = {
-  limit: fc.integer({ min: 1, max: 6 }),
-  bytes: fc.constantFrom(1, 10, 1_000_000),
-  lease: span,
-  offers: fc.option(fc.array(offer, { minLength: 1, maxLength: 3 }), { nil: undefined, freq: 3 }),
-};
-const claim = fc.record(claimBounds).map(({ limit, bytes, lease, offers }) =>
-  command({ claim: limit, bytes, lease, offers }, async (pair) => {
-    const nonce = pair.nextNonce();
-    const [real, model] = await pair.both(lease, (store) => store.claim('dispatcher', limit, nonce, bytes, offers));
-    expectSameClaim(pair, real, model);
-  }),
-);
-
-/** A claim that may stand, and is told on its own what it gets then. */
-const standingClaim = fc.record({ ...claimBounds, lease: fc.constant<Span>('lasting'), stands: span }).map((bounds) =>
-  command({ standingClaim: bounds }, async (pair) => {
-    const { limit, bytes, offers, stands } = bounds;
-    const nonce = pair.nextNonce();
-    const [real, model] = await pair.both('lasting', (store) =>
-      store.claim(STANDING_CLAIMANT, limit, nonce, bytes, offers, delayMs(stands)),
-    );
-    expectSameClaim(pair, real, model);
-  }),
-);
-
-async function expectSameHandOvers(pair: StorePair): Promise<void> {
-  await pair.heard();
-  const [real, model] = [pair.handedOver.real.splice(0), pair.handedOver.model.splice(0)];
-  expect(model.map(({ nonce }) => nonce)).to.deep.equal(real.map(({ nonce }) => nonce));
-  model.forEach(({ claim }, index) => expectSameClaim(pair, real[index]!.claim, claim));
-}
-
-function expectSameClaim(pair: StorePair, real: Claim, model: Claim): void {
-  expect([model.promoted, model.stands, model.stood]).to.deep.equal([real.promoted, real.stands, real.stood]);
-  const apartFromFence = model.claimed.map((task, index) => ({ ...task, fence: real.claimed[index]?.fence }));
-  expect(apartFromFence.map(timeless)).to.deep.equal(real.claimed.map(timeless));
-  model.claimed.forEach((task, index) => {
-    expect(task.fence).to.match(new RegExp(`^${task.attempt}:`));
-    pair.attempts.push({ model: task, real: real.claimed[index]! });
-  });
-}
-
-const timeless = (task: Pick<ClaimedTask, 'waitedMs'>) => ({
-  ...task,
-  waitedMs: task.waitedMs === undefined ? 'unknown' : 'some time',
-});
 
 const findClaims = fc.array(pick, { minLength: 1, maxLength: 2 }).map((picked) =>
   command({ findClaims: picked }, async (pair) => {
@@ -320,4 +265,8 @@ function attemptsOf({ attempts, taskIds }: StorePair, picked: number[]): Attempt
 
 /** Little but claims that stand, and what comes to them. */
 export const standingSequence = (maxLength: number): fc.Arbitrary<StoreCommand[]> =>
-  fc.array(fc.oneof(standingClaim, submitIndependent, settle, release), { minLength: 5, maxLength, size: 'max' });
+  fc.array(fc.oneof(standingClaim, standingClaim, submitIndependent, submitIndependent, settle, release, withdraw), {
+    minLength: 5,
+    maxLength,
+    size: 'max',
+  });
