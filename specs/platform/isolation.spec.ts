@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { eventuallyPasses } from '../support/eventually.js';
 import { type SpecPlatform, startPlatform } from '../support/platform.js';
 import { PythonClient } from '../support/python.js';
 import { TaskClient } from '../support/taskClient.js';
@@ -47,9 +48,11 @@ describe('The isolation of a task', function () {
   });
 
   it('is told of each worker', async () => {
-    const { body } = await platform.call('GET', '/workers');
-    expect((body as { workers: { sandbox: string }[] }).workers.map(({ sandbox }) => sandbox)).to.deep.equal([
-      'process',
-    ]);
+    // Its dispatcher writes down who is connected with each of its heartbeats.
+    await eventuallyPasses(async () => {
+      const { body } = await platform.call('GET', '/workers');
+      const { workers } = body as { workers: { sandbox: string }[] };
+      expect(workers.map(({ sandbox }) => sandbox)).to.deep.equal(['process']);
+    });
   });
 });
