@@ -16,7 +16,7 @@ import { type FakeFunction, FakePool } from './fakePool.js';
 
 /** Short, but not so short that a stall of a busy machine passes for a silence. */
 export const HEARTBEAT_MS = 30;
-export const TIMINGS = { suspectAfterMs: 150, lostAfterMs: 250 };
+export const TIMINGS = { suspectAfterMs: 200, lostAfterMs: 450 };
 
 type WireMessage = WorkerMessage | DispatcherMessage;
 
