@@ -123,18 +123,17 @@ export class HeartbeatMonitor {
   private async reap(): Promise<void> {
     if (this.reaping) return;
     this.reaping = true;
-    // Sent together: two answers one after the other would wake this process twice.
-    const swept = this.dependencies.sweep();
     try {
-      const reaped = await this.deps.store.reap();
+      // Sent together: two answers one after the other would wake this process twice.
+      const [reaped] = await Promise.all([this.deps.store.reap(), this.dependencies.sweep()]);
       if (reaped.paused !== this.paused) this.deps.onPaused(reaped.paused);
       this.paused = reaped.paused;
       this.announce(reaped.tasks);
     } catch (error) {
       this.deps.onError(error);
+    } finally {
+      this.reaping = false;
     }
-    await swept;
-    this.reaping = false;
   }
 
   private announce(tasks: Reaped['tasks']): void {
