@@ -1,6 +1,7 @@
 import { Command, type Redis } from 'ioredis';
 import type { Writable } from 'node:stream';
 import type { Script } from './script.js';
+import { ValueConnection } from './valueConnection.js';
 
 /**
  * Arguments and results from this size on go around Lua, which hashes every byte of a string it is given: 1.3 ms per MiB, each
@@ -88,9 +89,27 @@ export async function runStep<Reply>(
   return answers.at(-1) as Reply;
 }
 
-/** Reads one field; nothing when the task has gone since the script named it. */
+const connections = new WeakMap<Redis, ValueConnection>();
+
+/** The connection for values beside this one: made when one is first read, and gone with this one. */
+function connectionFor(redis: Redis): ValueConnection | undefined {
+  const known = connections.get(redis);
+  if (known?.isGone === false) return known;
+  if (redis.status !== 'ready' || redis.options.tls) return undefined;
+  if (!known) redis.on('close', () => connections.get(redis)?.end());
+  const made = new ValueConnection(redis.options);
+  connections.set(redis, made);
+  return made;
+}
+
+/**
+ * Reads one field; nothing when the task has gone since the script named it.
+ * @throws Error when Redis cannot be reached
+ */
 export async function readValue(redis: Redis, key: string, field: string): Promise<Buffer> {
-  return (await redis.hgetBuffer(key, field)) ?? NO_BYTES;
+  const connection = connectionFor(redis);
+  const value = connection?.isReady ? connection.read(key, field) : redis.hgetBuffer(key, field);
+  return (await value) ?? NO_BYTES;
 }
 
 /** Fills in what `claim.lua` has left out: null, two places after the task's id. */
