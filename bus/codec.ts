@@ -10,24 +10,28 @@ import {
   type TaskResult,
   type WorkerMessage,
 } from './messages.js';
-import { packOnce, unpack } from './packing.js';
+import { packApart, unpackApart } from './packing.js';
 import { orderFields, toOrder } from './orderCodec.js';
 import { toUsage, usageFields } from './usageCodec.js';
 import { array, bytes, number, ShapeError, text } from './shapes.js';
 
 /**
  * The worker wire's format: one msgpack array of messages per frame, each message an array `[type, ...fields]`. Positions instead
- * of names keep a task at a few dozen bytes beyond its pickle; pickles travel as raw bytes.
+ * of names keep a task at a few dozen bytes beyond its pickle; pickles travel as raw bytes, and large ones as frames of their own behind it,
+ * so that nobody copies them.
  *
  * Decoding trusts nothing: what does not have the shape of a message of the expected union yields undefined, never an exception.
  */
 export interface Codec<Message> {
-  encode(messages: Message[]): Buffer;
-  /** Undefined when the bytes are not a frame of this codec. */
-  decode(frame: Uint8Array): Message[] | undefined;
+  encode(messages: Message[]): Frames;
+  /** Undefined when the bytes are not frames of this codec. */
+  decode(frame: Uint8Array, ...binaries: Buffer[]): Message[] | undefined;
   /** About how many bytes a message takes: enough to bound a frame. */
   sizeOf(message: Message): number;
 }
+
+/** What carries messages: a frame of their own, and one for each of their large binaries. */
+export type Frames = [messages: Buffer, ...binaries: Buffer[]];
 
 function codec<Message>(
   toFields: (message: Message) => unknown[],
@@ -36,10 +40,10 @@ function codec<Message>(
 ): Codec<Message> {
   return {
     sizeOf,
-    encode: (messages) => packOnce(messages.map(toFields)),
-    decode: (frame) => {
+    encode: (messages) => packApart(messages.map(toFields)),
+    decode: (frame, ...binaries) => {
       try {
-        return array(unpack(frame)).map((fields) => fromFields(array(fields)));
+        return array(unpackApart(frame, binaries)).map((fields) => fromFields(array(fields)));
       } catch (error) {
         if (error instanceof ShapeError) return undefined;
         throw error;

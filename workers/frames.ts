@@ -21,6 +21,7 @@ const FRAME = {
 } as const;
 
 const HEADER_BYTES = 13;
+const NO_BYTES = Buffer.alloc(0);
 /** A task id in text. */
 const ID_BYTES = 36;
 /** f64 started at, u32 run time, u32 peak memory, u8 flags. */
@@ -142,44 +143,58 @@ export function writePieces(output: Writable, pieces: readonly Buffer[]): void {
   output.uncork();
 }
 
-/** Cuts a stream into frames, however it is chunked. A large body is joined once, not at every chunk. */
+/** Cuts a stream into frames, however it is chunked. What has come of a frame is put into memory of its size at once. */
 export class FrameDecoder {
-  private chunks: Buffer[] = [];
-  private gatheredBytes = 0;
-  /** Bytes that must have come before the next frame can be whole. */
-  private wantedBytes = HEADER_BYTES;
+  /** Less than a header. */
+  private rest: Buffer = NO_BYTES;
+  /** A frame that has come in part. */
+  private frame: Buffer | undefined;
+  private filled = 0;
 
   constructor(private readonly token: number) {}
 
   /** Returns the frames that are whole now. Throws CorruptWireError, after which the decoder must not be used. */
   push(chunk: Buffer): RuntimeFrame[] {
-    this.chunks.push(chunk);
-    this.gatheredBytes += chunk.length;
-    if (this.gatheredBytes < this.wantedBytes) return [];
-    const data = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks, this.gatheredBytes);
     const frames: RuntimeFrame[] = [];
+    let data = chunk;
+    if (this.frame) {
+      const taken = chunk.copy(this.frame, this.filled);
+      this.filled += taken;
+      if (this.filled < this.frame.length) return frames;
+      frames.push(decodeFrame(this.frame));
+      this.frame = undefined;
+      data = chunk.subarray(taken);
+    } else if (this.rest.length > 0) {
+      data = Buffer.concat([this.rest, chunk]);
+    }
     let offset = 0;
-    this.wantedBytes = HEADER_BYTES;
     while (data.length - offset >= HEADER_BYTES) {
-      if (data.readUInt32LE(offset) !== this.token)
-        throw new CorruptWireError('a frame without the token of this process');
-      const bodyBytes = data.readUInt32LE(offset + 4);
-      if (bodyBytes > LARGEST_BODY_BYTES) throw new CorruptWireError(`a frame of ${bodyBytes} bytes`);
-      const end = offset + HEADER_BYTES + bodyBytes;
+      const end = offset + this.frameBytes(data, offset);
       if (end > data.length) {
-        this.wantedBytes = HEADER_BYTES + bodyBytes;
+        this.frame = Buffer.allocUnsafeSlow(end - offset);
+        this.filled = data.copy(this.frame, 0, offset);
+        offset = data.length;
         break;
       }
-      frames.push(
-        decodeBody(data[offset + 8] ?? 0, data.readUInt32LE(offset + 9), data.subarray(offset + HEADER_BYTES, end)),
-      );
+      frames.push(decodeFrame(data.subarray(offset, end)));
       offset = end;
     }
-    const rest = data.subarray(offset);
-    this.chunks = rest.length > 0 ? [rest] : [];
-    this.gatheredBytes = rest.length;
+    this.rest = data.subarray(offset);
     return frames;
   }
+
+  /** By the header that begins there. */
+  private frameBytes(data: Buffer, offset: number): number {
+    if (data.readUInt32LE(offset) !== this.token)
+      throw new CorruptWireError('a frame without the token of this process');
+    const bodyBytes = data.readUInt32LE(offset + 4);
+    if (bodyBytes > LARGEST_BODY_BYTES) throw new CorruptWireError(`a frame of ${bodyBytes} bytes`);
+    return HEADER_BYTES + bodyBytes;
+  }
+}
+
+function decodeFrame(frame: Buffer): RuntimeFrame {
+  return decodeBody(frame[8] ?? 0, frame.readUInt32LE(9), frame.subarray(HEADER_BYTES));
 }
 
 function decodeBody(kind: number, sequence: number, body: Buffer): RuntimeFrame {

@@ -1,4 +1,4 @@
-import { pack, packPieces } from '../../bus/packing.js';
+import { joinSmall, pack, packPieces } from '../../bus/packing.js';
 import type { Failure } from '../../bus/messages.js';
 import { encodeBase64Json } from '../base64.js';
 import type { Status } from '../taskStatus.js';
@@ -75,8 +75,7 @@ const msgpack: StreamFormat = {
       body.reduce((sum, piece) => sum + piece.length, 0),
       0,
     );
-    // Small bodies are one piece, and leave in one.
-    return body.length === 1 ? [Buffer.concat([length, ...body])] : [length, ...body];
+    return joinSmall([length, ...body]);
   },
   heartbeat: (progress) => frame({ heartbeat: progress }),
   end: (progress, reason) => frame({ end: { reason, ...progress } }),

@@ -1,6 +1,6 @@
 import { Command, type Redis } from 'ioredis';
 import type { Writable } from 'node:stream';
-import type { Script } from './script.js';
+import { isUnknownScript, type Script } from './script.js';
 import { ValueConnection } from './valueConnection.js';
 
 /**
@@ -59,8 +59,30 @@ class WriteValue extends Command {
   }
 }
 
+/** What is known of the server behind a connection, for as long as that lasts. */
+interface Known {
+  readonly scripts: Set<unknown>;
+  /** For values, beside this one. */
+  values?: ValueConnection;
+}
+
+const connections = new WeakMap<Redis, Known>();
+
+function knownOf(redis: Redis): Known {
+  const before = connections.get(redis);
+  if (before) return before;
+  const known: Known = { scripts: new Set() };
+  connections.set(redis, known);
+  redis.on('close', () => {
+    known.scripts.clear();
+    known.values?.end();
+  });
+  return known;
+}
+
 /**
- * Writes the values and runs the script that refers to them, both or neither.
+ * Writes the values and runs the script that refers to them, both or neither; but when somebody has just made Redis forget its scripts, in two
+ * steps, of which the second is the whole.
  * @throws what Redis answers to any of the commands
  */
 export async function runStep<Reply>(
@@ -71,6 +93,22 @@ export async function runStep<Reply>(
   args: (string | Buffer | number)[],
 ): Promise<Reply> {
   if (values.length === 0) return script.run(redis, keys, args);
+  const { scripts } = knownOf(redis);
+  const run = (isWhole: boolean): Promise<unknown> =>
+    inTransaction(redis, values, () => script.queue(redis, isWhole, keys, args));
+  let answer = await run(!scripts.has(script));
+  if (isUnknownScript(answer)) answer = await run(true);
+  if (answer instanceof Error) throw answer;
+  scripts.add(script);
+  return answer as Reply;
+}
+
+/** Answers what the script does: a failure of its own as well. */
+async function inTransaction(
+  redis: Redis,
+  values: readonly LargeValue[],
+  queueScript: () => Promise<unknown>,
+): Promise<unknown> {
   const { stream } = redis as unknown as { stream?: Writable };
   stream?.cork();
   // All in one turn of the event loop: what others send on this connection comes before or after.
@@ -80,26 +118,21 @@ export async function runStep<Reply>(
     void redis.sendCommand(command);
     queued.push(command.promise);
   }
-  // Whole: an EVALSHA that the server does not know would fail alone, after the values were written.
-  queued.push(script.queue(redis, keys, args));
+  queued.push(queueScript());
   queued.push(redis.callBuffer('EXEC'));
   stream?.uncork();
   const answers = (await Promise.all(queued)).at(-1) as unknown[];
+  const last = answers.pop();
   for (const answer of answers) if (answer instanceof Error) throw answer;
-  return answers.at(-1) as Reply;
+  return last;
 }
-
-const connections = new WeakMap<Redis, ValueConnection>();
 
 /** The connection for values beside this one: made when one is first read, and gone with this one. */
 function connectionFor(redis: Redis): ValueConnection | undefined {
-  const known = connections.get(redis);
-  if (known?.isGone === false) return known;
+  const known = knownOf(redis);
+  if (known.values?.isGone === false) return known.values;
   if (redis.status !== 'ready' || redis.options.tls) return undefined;
-  if (!known) redis.on('close', () => connections.get(redis)?.end());
-  const made = new ValueConnection(redis.options);
-  connections.set(redis, made);
-  return made;
+  return (known.values = new ValueConnection(redis.options));
 }
 
 /**

@@ -17,21 +17,36 @@ export class Script<Reply> {
     this.sha = createHash('sha1').update(this.source).digest('hex');
   }
 
-  /** As part of a transaction: sent whole, since it must not fail for being unknown. Resolves when Redis has queued it. */
-  queue(redis: Redis, keys: string[], args: ScriptArgument[]): Promise<unknown> {
-    return send(redis, new ScriptCall('EVAL', this.source, keys, args));
+  /**
+   * As part of a transaction. Resolves when Redis has queued it.
+   * @param whole for a server that may not know it: by its digest alone it would fail there, and the rest of the transaction not
+   */
+  queue(redis: Redis, whole: boolean, keys: string[], args: ScriptArgument[]): Promise<unknown> {
+    return send(redis, whole ? this.whole(keys, args) : this.byDigest(keys, args));
   }
 
   /** Texts in the reply are Buffers, integers numbers. */
   async run(redis: Redis, keys: string[], args: ScriptArgument[]): Promise<Reply> {
     try {
-      return (await send(redis, new ScriptCall('EVALSHA', this.sha, keys, args))) as Reply;
+      return (await send(redis, this.byDigest(keys, args))) as Reply;
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return (await send(redis, new ScriptCall('EVAL', this.source, keys, args))) as Reply;
+      if (!isUnknownScript(error)) throw error;
+      return (await send(redis, this.whole(keys, args))) as Reply;
     }
   }
+
+  private byDigest(keys: string[], args: ScriptArgument[]): ScriptCall {
+    return new ScriptCall('EVALSHA', this.sha, keys, args);
+  }
+
+  private whole(keys: string[], args: ScriptArgument[]): ScriptCall {
+    return new ScriptCall('EVAL', this.source, keys, args);
+  }
 }
+
+/** Whether that is what Redis means to say. */
+export const isUnknownScript = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('NOSCRIPT');
 
 function send(redis: Redis, call: ScriptCall): Promise<unknown> {
   void redis.sendCommand(call);

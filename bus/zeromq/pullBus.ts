@@ -12,7 +12,8 @@ import { frameLimits, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './w
  * (`F`, fetch) and its request is parked until there is something for it; one tells (`S`, send) and is answered at once.
  * Nothing is asked twice: an idle worker sends a request every few seconds, and work reaches it in one message.
  *
- * Frames of a request: kind, address, body (empty for fetch). Frame of a reply: a batch of messages, or empty.
+ * Frames of a request: kind, address, body (empty for fetch). Frame of a reply: a batch of messages, or empty. Large binaries of
+ * messages are frames behind them.
  */
 const FETCH = 'F';
 const SEND = 'S';
@@ -105,8 +106,8 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 
   private async read(): Promise<void> {
-    for await (const [identity, delimiter, kind, address, body, ...more] of this.socket) {
-      const isRequest = identity && delimiter?.length === 0 && kind && address?.length && body && more.length === 0;
+    for await (const [identity, delimiter, kind, address, body, ...binaries] of this.socket) {
+      const isRequest = identity && delimiter?.length === 0 && kind && address?.length && body;
       const verb = kind?.toString('latin1');
       if (!isRequest || (verb !== FETCH && verb !== SEND)) {
         this.receiver.drop('a message that is no request of a pull worker');
@@ -123,7 +124,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
         mailbox.parkedAtMs = performance.now();
         this.answer(mailbox);
       } else {
-        this.receiver.receive(body, from);
+        this.receiver.receive(body, from, ...binaries);
         this.writer.push({ identity });
       }
     }
@@ -152,9 +153,9 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private async flush(batch: Reply<Outgoing>[]): Promise<void> {
     for (const { identity, mailbox } of batch) {
       const messages = mailbox?.waiting.splice(0, batchLength(mailbox.waiting, this.limits)) ?? [];
-      const body = messages.length > 0 ? this.options.outgoing.encode(messages) : NOTHING;
+      const body = messages.length > 0 ? this.options.outgoing.encode(messages) : [NOTHING];
       try {
-        await this.socket.send([identity, NOTHING, body]);
+        await this.socket.send([identity, NOTHING, ...body]);
         this.stats.sent += messages.length;
       } catch {
         // The requester has given up and comes back, or has come back, under a new identity: what was for it waits on.
@@ -246,8 +247,8 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
     while (!this.closed) {
       try {
         await this.fetcher.send([FETCH, this.address, NOTHING]);
-        const [reply] = await this.fetcher.receive();
-        if (reply?.length) this.receiver.receive(reply, DISPATCHER);
+        const [reply, ...binaries] = await this.fetcher.receive();
+        if (reply?.length) this.receiver.receive(reply, DISPATCHER, ...binaries);
       } catch {
         // No answer: the dispatcher is away. A REQ that waits for a reply cannot ask again, so a new one takes its place.
         if (this.isClosed()) return;
@@ -263,7 +264,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   private async tell(batch: Outgoing[]): Promise<void> {
     this.telling = true;
     try {
-      await this.teller.send([SEND, this.address, this.options.outgoing.encode(batch)]);
+      await this.teller.send([SEND, this.address, ...this.options.outgoing.encode(batch)]);
       await this.teller.receive();
       this.stats.sent += batch.length;
     } catch {

@@ -83,16 +83,16 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 
   private async read(): Promise<void> {
-    for await (const [identity, frame, ...more] of this.socket) {
-      if (!identity || !frame || more.length > 0) this.receiver.drop('a message that is not identity and frame');
-      else this.receiver.receive(frame, identity.toString('latin1'));
+    for await (const [identity, frame, ...binaries] of this.socket) {
+      if (!identity || !frame) this.receiver.drop('a message that is not identity and frame');
+      else this.receiver.receive(frame, identity.toString('latin1'), ...binaries);
     }
   }
 
   private async flush(batch: { to: Address; message: Outgoing }[]): Promise<void> {
     for (const [to, messages] of byPeer(batch)) {
       try {
-        await this.socket.send([Buffer.from(to, 'latin1'), this.options.outgoing.encode(messages)]);
+        await this.socket.send([Buffer.from(to, 'latin1'), ...this.options.outgoing.encode(messages)]);
         this.stats.sent += messages.length;
       } catch {
         this.stats.undeliverable += messages.length; // EHOSTUNREACH: gone; EAGAIN: its queue is full.
@@ -157,9 +157,8 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 
   private async read(): Promise<void> {
-    for await (const [frame, ...more] of this.socket) {
-      if (!frame || more.length > 0) this.receiver.drop('a message of more than one frame');
-      else this.receiver.receive(frame, DISPATCHER);
+    for await (const [frame, ...binaries] of this.socket) {
+      if (frame) this.receiver.receive(frame, DISPATCHER, ...binaries);
     }
   }
 

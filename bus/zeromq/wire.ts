@@ -62,13 +62,13 @@ export class Receiver<Incoming> {
     this.handler = handler;
   }
 
-  receive(frame: Uint8Array, from: Address): void {
+  receive(frame: Uint8Array, from: Address, ...binaries: Buffer[]): void {
     if (this.isClosed()) return;
     if (this.gate?.admitsPeer(from) === false) {
       this.stats.dropped++; // The gate has said why.
       return;
     }
-    const messages = this.codec.decode(frame);
+    const messages = this.codec.decode(frame, ...binaries);
     if (!messages) {
       this.drop(`a frame of ${frame.length} bytes from ${from} that is no message`);
       return;

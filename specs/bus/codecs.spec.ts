@@ -62,7 +62,7 @@ function describeCodec<Message>(name: string, codec: Codec<Message>, message: Ar
     it('brings back what was put in, each type of message', () => {
       fc.assert(
         fc.property(batches, (messages) => {
-          expect(codec.decode(codec.encode(messages))).to.deep.equal(messages);
+          expect(codec.decode(...codec.encode(messages))).to.deep.equal(messages);
         }),
         RUNS,
       );
@@ -71,7 +71,7 @@ function describeCodec<Message>(name: string, codec: Codec<Message>, message: Ar
     it('has an idea of the size of a message', () => {
       fc.assert(
         fc.property(message, (one) => {
-          expect(codec.sizeOf(one)).to.be.greaterThan(codec.encode([one]).length / 4 - 200);
+          expect(codec.sizeOf(one)).to.be.greaterThan(Buffer.concat(codec.encode([one])).length / 4 - 200);
         }),
         RUNS,
       );
@@ -79,16 +79,16 @@ function describeCodec<Message>(name: string, codec: Codec<Message>, message: Ar
 
     it('decodes into messages or into nothing, and what it decodes can be sent again', () => {
       fc.assert(
-        fc.property(mutated(batches.map((messages) => codec.encode(messages))), (frame) => {
+        fc.property(mutated(batches.map((messages) => codec.encode(messages)[0])), (frame) => {
           const messages = codec.decode(frame);
-          if (messages) expect(codec.decode(codec.encode(messages))).to.deep.equal(messages);
+          if (messages) expect(codec.decode(...codec.encode(messages))).to.deep.equal(messages);
         }),
         RUNS,
       );
     });
 
     it('is not led astray by an earlier frame', () => {
-      const good = codec.encode(fc.sample(message, { numRuns: 20, seed: 7 }));
+      const good = codec.encode(fc.sample(message, { numRuns: 20, seed: 7 }))[0];
       const expected = codec.decode(good);
       for (const frame of Object.values(NASTY)) {
         codec.decode(frame);
@@ -98,7 +98,7 @@ function describeCodec<Message>(name: string, codec: Codec<Message>, message: Ar
 
     itDecodesSafely(
       (frame) => codec.decode(frame),
-      batches.map((messages) => codec.encode(messages)),
+      batches.map((messages) => codec.encode(messages)[0]),
     );
   });
 }
@@ -108,12 +108,24 @@ describeCodec('a dispatcher', dispatcherCodec, dispatcherMessage);
 
 describe('a frame', () => {
   it('costs a result little more than its pickle', () => {
-    expect(workerCodec.encode([{ type: 'results', results: [result()] }]).length).to.be.lessThan(110);
+    expect(workerCodec.encode([{ type: 'results', results: [result()] }])[0].length).to.be.lessThan(110);
+  });
+
+  it('has large binaries behind it, each a frame of its own, not copied', () => {
+    const [large, larger] = [Buffer.alloc(32 * 1024, 'l'), Buffer.alloc(100_000, 'r')];
+    const results = [result({ payload: large }), result(), result({ payload: larger })];
+    const frames = workerCodec.encode([{ type: 'goodbye' }, { type: 'results', results }]);
+    expect([frames[0].length < 400, frames[1] === large, frames[2] === larger]).to.deep.equal([true, true, true]);
+    expect(workerCodec.decode(...frames)).to.deep.equal([{ type: 'goodbye' }, { type: 'results', results }]);
+    const [first, ...binaries] = frames;
+    for (const wrong of [[], binaries.slice(1), [...binaries, large]]) {
+      expect(workerCodec.decode(first, ...wrong)).to.equal(undefined);
+    }
   });
 
   it('of one direction is not one of the other', () => {
-    expect(dispatcherCodec.decode(workerCodec.encode([{ type: 'goodbye' }]))).to.equal(undefined);
-    expect(workerCodec.decode(dispatcherCodec.encode([{ type: 'drain' }]))).to.equal(undefined);
+    expect(dispatcherCodec.decode(...workerCodec.encode([{ type: 'goodbye' }]))).to.equal(undefined);
+    expect(workerCodec.decode(...dispatcherCodec.encode([{ type: 'drain' }]))).to.equal(undefined);
   });
 
   it('with one bad message among good ones is refused whole', () => {
@@ -127,7 +139,7 @@ describe('a frame', () => {
   });
 
   it('is read where it lies in a larger buffer', () => {
-    const frame = workerCodec.encode([{ type: 'goodbye' }]);
+    const [frame] = workerCodec.encode([{ type: 'goodbye' }]);
     const larger = new Uint8Array(frame.length + 20).fill(0xc1);
     larger.set(frame, 10);
     expect(workerCodec.decode(larger.subarray(10, 10 + frame.length))).to.deep.equal([{ type: 'goodbye' }]);

@@ -53,7 +53,7 @@ const STRANGERS: (string | Buffer)[][] = [
   [''],
 ];
 /** Messages of 2, 3 and 100 frames, where one is expected. */
-const MANY_FRAMES = [2, 3, 100].map((count) => Array.from({ length: count }, () => workerCodec.encode([beat(1)])));
+const MANY_FRAMES = [2, 3, 100].map((count) => Array.from({ length: count }, () => workerCodec.encode([beat(1)])[0]));
 
 describe('garbage on the wire of a push dispatcher', () => {
   let router: PushRouterBus<WorkerMessage, DispatcherMessage>;
@@ -117,7 +117,7 @@ describe('garbage on the wire of a pull dispatcher', () => {
     const stranger = new Dealer({ linger: 0 });
     stranger.connect(router.endpoint);
     const address = Buffer.from('w-stranger');
-    const good = workerCodec.encode([beat(42)]);
+    const [good] = workerCodec.encode([beat(42)]);
     const requests: (Buffer | string)[][] = [
       ...NO_MESSAGES.map((body) => [NOTHING, 'S', address, body]),
       ...MANY_FRAMES,
@@ -173,7 +173,7 @@ describe('garbage from what pretends to be a dispatcher', () => {
     const [identity] = await impostor.receive();
     const garbage = [...NO_MESSAGES.map((frame) => [frame]), ...MANY_FRAMES];
     for (const frames of garbage) await impostor.send([identity!, ...frames]);
-    await impostor.send([identity!, dispatcherCodec.encode([takeBack(42)])]);
+    await impostor.send([identity!, ...dispatcherCodec.encode([takeBack(42)])]);
     await until(() => heard.length > 0);
     expect(heard).to.deep.equal([takeBack(42)]);
     expect(worker.stats.dropped).to.equal(garbage.length);
@@ -190,7 +190,7 @@ describe('garbage from what pretends to be a dispatcher', () => {
       await impostor.send([identity!, delimiter!, frame]);
     }
     const [identity, delimiter] = await impostor.receive();
-    await impostor.send([identity!, delimiter!, dispatcherCodec.encode([takeBack(42)])]);
+    await impostor.send([identity!, delimiter!, ...dispatcherCodec.encode([takeBack(42)])]);
     await until(() => heard.length > 0);
     expect(heard).to.deep.equal([takeBack(42)]);
     expect(worker.stats.dropped).to.equal(garbage.length);

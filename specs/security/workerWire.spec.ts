@@ -124,7 +124,7 @@ for (const mode of ['push', 'pull'] as const) {
         curveSecretKey: bob.secretKey,
         linger: 0,
       };
-      const frame = workerCodec.encode([hello('ada')]);
+      const [frame] = workerCodec.encode([hello('ada')]);
       if (mode === 'push') {
         const socket = new Dealer({ ...curve, routingId: forged });
         opened.push(socket);
