@@ -3,6 +3,7 @@ import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '
 import { batchLength, type BatchLimits } from '../batches.js';
 import { OneWriter } from '../oneWriter.js';
 import type { ConnectOptions, RouterOptions } from './pushBus.js';
+import { receiveIntoOwnMemory } from './ownMemory.js';
 import { bindRouter, type RouterSocket } from './routerSocket.js';
 import { curveClient, watchHandshakes, workerAddress } from './security/routerSecurity.js';
 import { frameLimits, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
@@ -244,6 +245,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   }
 
   private async fetch(): Promise<void> {
+    await receiveIntoOwnMemory();
     while (!this.closed) {
       try {
         await this.fetcher.send([FETCH, this.address, NOTHING]);
@@ -262,6 +264,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   }
 
   private async tell(batch: Outgoing[]): Promise<void> {
+    await receiveIntoOwnMemory();
     this.telling = true;
     try {
       await this.teller.send([SEND, this.address, ...this.options.outgoing.encode(batch)]);

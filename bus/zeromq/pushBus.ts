@@ -2,6 +2,7 @@ import { Dealer, type Router } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import type { Codec } from '../codec.js';
 import { OneWriter } from '../oneWriter.js';
+import { receiveIntoOwnMemory } from './ownMemory.js';
 import { bindRouter, type RouterSocket } from './routerSocket.js';
 import {
   curveClient,
@@ -157,6 +158,7 @@ export class PushDealerBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 
   private async read(): Promise<void> {
+    await receiveIntoOwnMemory();
     for await (const [frame, ...binaries] of this.socket) {
       if (frame) this.receiver.receive(frame, DISPATCHER, ...binaries);
     }

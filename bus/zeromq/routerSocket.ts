@@ -1,5 +1,6 @@
 import { Router } from 'zeromq';
 import type { CurveKeys } from './security/curveKeys.js';
+import { receiveIntoOwnMemory } from './ownMemory.js';
 import { curveServer, type RouterSecurity, securedContext, watchHandshakes } from './security/routerSecurity.js';
 import { HIGH_WATER_MARK, LINGER_MS, MAX_FRAME_BYTES } from './wire.js';
 
@@ -27,6 +28,7 @@ export async function bindRouter<Incoming>(
   endpoint: string,
   security?: RouterSecurity<Incoming>,
 ): Promise<RouterSocket> {
+  await receiveIntoOwnMemory();
   const secured = security && (await securedContext(security));
   const socket = new Router({ ...OPTIONS, ...(secured && curveServer(secured.context, security.keys)) });
   if (security) watchHandshakes(socket, security.onRefused);

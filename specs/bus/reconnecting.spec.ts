@@ -131,9 +131,9 @@ describe('frames of gathered messages', () => {
     const fences: string[] = [];
     let largest = 0;
     while (fences.length < 40) {
-      const [, frame] = await router.receive();
-      largest = Math.max(largest, frame!.length);
-      for (const message of workerCodec.decode(frame!)!) {
+      const [, ...frames] = await router.receive();
+      largest = Math.max(largest, Buffer.concat(frames).length);
+      for (const message of workerCodec.decode(frames[0]!, ...frames.slice(1))!) {
         if (message.type === 'results') fences.push(...message.results.map(({ fence }) => fence));
       }
     }
