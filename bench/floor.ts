@@ -9,7 +9,8 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect, type OnReadOpts, type TcpNetConnectOpts } from 'node:net';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Dealer, Router } from 'zeromq';
 import { tuneEngine } from '../cli/engine.js';
@@ -32,8 +33,8 @@ value, room = os.urandom(${SIZE}), memoryview(bytearray(${SIZE}))
 if sys.argv[1] == "tcp":
     server = socket.create_server(("127.0.0.1", 0))
     print(server.getsockname()[1], flush=True)
-    wire = server.accept()[0].fileno()
-    ends = (wire, wire)
+    connection = server.accept()[0]
+    ends = (connection.fileno(),) * 2
 else:
     ends = (0, 1)
 while True:
@@ -51,12 +52,13 @@ class End {
   private awaited = 0;
   private arrived: () => void = () => undefined;
 
-  constructor(private readonly output: Socket) {}
+  constructor(private readonly output: Writable) {}
 
   static async connected(to: { path: string } | { host: string; port: number }): Promise<End> {
     const onread: OnReadOpts = { buffer: Buffer.alloc(SIZE), callback: (bytes) => end.received(bytes) };
     const socket = connect({ ...to, onread } as TcpNetConnectOpts);
     const end = new End(socket);
+    socket.on('error', () => end.close());
     await once(socket, 'connect');
     return end;
   }
@@ -180,7 +182,7 @@ async function zeromq(): Promise<void> {
 
 async function pipes(): Promise<void> {
   const python = spawn(PYTHON, ['-c', ECHO, 'pipes'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const end = new End(python.stdin as Socket);
+  const end = new End(python.stdin);
   python.stdout.on('data', (chunk: Buffer) => end.received(chunk.length));
   const values = eachOf(() => [VALUE]);
   await measure('pipes: worker, Python', () => end.exchange(values, BATCH * SIZE), pidOf(python));

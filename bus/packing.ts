@@ -62,7 +62,9 @@ function addPieces(value: unknown, pieces: Buffer[]): void {
 }
 
 /** Stands where a large binary was that travels beside the rest. */
-class Apart {}
+class Apart {
+  readonly isApart = true;
+}
 
 const APART_TYPE = 1;
 /** Of what is being unpacked: what travelled beside it, and how much of that has found its place. */
