@@ -13,7 +13,10 @@ import { frameLimits, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './w
  * (`F`, fetch) and its request is parked until there is something for it; one tells (`S`, send) and is answered at once.
  * Nothing is asked twice: an idle worker sends a request every few seconds, and work reaches it in one message.
  *
- * Frames of a request: kind, address, body (empty for fetch). Frame of a reply: a batch of messages, or empty. Large binaries of
+ * A worker that has just been given work asks for more with what it has to tell next, in one message, unless that takes more than a moment: so
+ * a short task costs two messages, not four.
+ *
+ * Frames of a request: kind, address, body: a batch of messages, empty where nothing is told. Frame of a reply: the same. Large binaries of
  * messages are frames behind them.
  */
 const FETCH = 'F';
@@ -25,6 +28,8 @@ const PARK_MS = 5_000;
 /** A request that is not answered within this is given up and its socket replaced (Lazy Pirate). */
 const REPLY_TIMEOUT_MS = 10_000;
 const SEND_TIMEOUT_MS = 3_000;
+/** So soon a worker that was given work asks for more, or sooner, with the first result. */
+const ASK_WITHIN_MS = 1;
 const RECONNECT_MS = 100;
 /** What waits for a worker that has not asked for so long is dropped. */
 const FORGET_MS = 30_000;
@@ -120,14 +125,12 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
         continue;
       }
       const mailbox = this.mailboxOf(from);
+      if (body.length > 0 || verb === SEND) this.receiver.receive(body, from, ...binaries);
       if (verb === FETCH) {
         mailbox.parked = identity;
         mailbox.parkedAtMs = performance.now();
         this.answer(mailbox);
-      } else {
-        this.receiver.receive(body, from, ...binaries);
-        this.writer.push({ identity });
-      }
+      } else this.writer.push({ identity });
     }
   }
 
@@ -182,6 +185,11 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   }
 }
 
+export interface PullOptions<Incoming, Outgoing> extends ConnectOptions<Incoming, Outgoing> {
+  /** Whether there will be something to tell of it, maybe soon. Default: never. */
+  isWork?: (message: Incoming) => boolean;
+}
+
 /** A worker's end in pull mode. Its only peer is the dispatcher at `url`. */
 export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing> {
   readonly address: Address;
@@ -194,8 +202,12 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   private teller: Request;
   /** The teller waits for an answer. */
   private telling = false;
+  /** It has been given work since it asked last. */
+  private hasWork = false;
+  /** While the next fetch waits for something to tell: takes it along. */
+  private takeAlong: ((batch: Outgoing[]) => void) | undefined;
 
-  constructor(private readonly options: ConnectOptions<Incoming, Outgoing>) {
+  constructor(private readonly options: PullOptions<Incoming, Outgoing>) {
     this.address = options.security ? workerAddress(options.security) : newAddress();
     this.receiver = new Receiver(options.incoming, this.stats, options.onError);
     const limits = frameLimits(options.outgoing, (message: Outgoing) => message);
@@ -210,7 +222,10 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   }
 
   listen(handler: (message: Incoming, from: Address) => void): void {
-    this.receiver.listen(handler);
+    this.receiver.listen((message, from) => {
+      this.hasWork ||= this.options.isWork?.(message) ?? false;
+      handler(message, from);
+    });
   }
 
   async close(): Promise<void> {
@@ -218,6 +233,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
     this.closed = true;
     this.receiver.close();
     await sendOff(this.writer, this.stats);
+    this.takeAlong?.([]);
     this.fetcher.close();
     this.teller.close();
     await this.fetching;
@@ -246,12 +262,21 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
 
   private async fetch(): Promise<void> {
     await receiveIntoOwnMemory();
-    while (!this.closed) {
+    let batch: Outgoing[] = [];
+    while (!this.closed || batch.length > 0) {
       try {
-        await this.fetcher.send([FETCH, this.address, NOTHING]);
+        const frames = batch.length > 0 ? this.options.outgoing.encode(batch) : [NOTHING];
+        await this.fetcher.send([FETCH, this.address, ...frames]);
+        this.stats.sent += batch.length;
+        batch = [];
         const [reply, ...binaries] = await this.fetcher.receive();
-        if (reply?.length) this.receiver.receive(reply, DISPATCHER, ...binaries);
+        if (!reply?.length) continue;
+        this.hasWork = false;
+        this.receiver.receive(reply, DISPATCHER, ...binaries);
+        if (this.wasGivenWork()) batch = await this.somethingToTell();
       } catch {
+        this.stats.undeliverable += batch.length;
+        batch = [];
         // No answer: the dispatcher is away. A REQ that waits for a reply cannot ask again, so a new one takes its place.
         if (this.isClosed()) return;
         this.fetcher.close();
@@ -263,8 +288,26 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
     }
   }
 
+  /** What is told next, or nothing when nothing is soon. */
+  private async somethingToTell(): Promise<Outgoing[]> {
+    return new Promise((resolve) => {
+      const take = (batch: Outgoing[]): void => {
+        clearTimeout(timer);
+        this.takeAlong = undefined;
+        resolve(batch);
+      };
+      const timer = setTimeout(take, ASK_WITHIN_MS, []);
+      this.takeAlong = take;
+    });
+  }
+
   private async tell(batch: Outgoing[]): Promise<void> {
     await receiveIntoOwnMemory();
+    // What is told in closing must have arrived: that is known of an answer alone.
+    if (this.takeAlong && !this.isClosed()) {
+      this.takeAlong(batch);
+      return;
+    }
     this.telling = true;
     try {
       await this.teller.send([SEND, this.address, ...this.options.outgoing.encode(batch)]);
@@ -276,6 +319,11 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
       if (!this.isClosed()) this.teller = this.connect(SEND_TIMEOUT_MS);
     }
     this.telling = false;
+  }
+
+  /** A handler may have been. */
+  private wasGivenWork(): boolean {
+    return this.hasWork;
   }
 
   /** `close` may have been called while a socket was waited for. */

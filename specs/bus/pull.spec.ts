@@ -87,6 +87,36 @@ describe('a pull worker', () => {
     await reading;
   });
 
+  it('that was given work asks for more with what it has to tell of it, or a moment later', async () => {
+    const dispatcher = new Router({ linger: 0 });
+    await dispatcher.bind('tcp://127.0.0.1:*');
+    const requests: { identity: Buffer; kind: string; told: number }[] = [];
+    const reading = (async () => {
+      for await (const [identity, , kind, , body] of dispatcher) {
+        const told = body!.length === 0 ? 0 : workerCodec.decode(body!)!.length;
+        requests.push({ identity: identity!, kind: String(kind), told });
+      }
+    })();
+    const busy = new PullRequestBus({ ...atWorker, isWork: () => true, url: dispatcher.lastEndpoint! });
+    let answers = 1;
+    busy.listen(() => {
+      for (; answers > 0; answers--) busy.send(DISPATCHER, beat(answers));
+    });
+    const kinds = () => requests.map(({ kind, told }) => `${kind}${told}`);
+    for (const expected of [['F0'], ['F0', 'F1'], ['F0', 'F1', 'F0']]) {
+      await until(() => requests.length === expected.length);
+      expect(kinds()).to.deep.equal(expected);
+      await dispatcher.send([requests.at(-1)!.identity, '', dispatcherCodec.encode([takeBack(1)])]);
+    }
+    await until(() => requests.length === 4);
+    busy.send(DISPATCHER, beat(1)); // Its request is parked.
+    await until(() => requests.length === 5);
+    expect(kinds().at(-1)).to.equal('S1');
+    await busy.close();
+    dispatcher.close();
+    await reading;
+  });
+
   it('does not storm something that hangs up on it', async () => {
     let connections = 0;
     const server = createServer((socket) => {
