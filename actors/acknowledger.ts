@@ -1,8 +1,8 @@
 import type { TaskRef } from '../bus/messages.js';
 import type { Clock } from './clock.js';
 
-/** Nobody waits for an acknowledgement: it only lets a worker forget. So a few milliseconds' worth of them leave together. */
-const GATHER_MS = 5;
+/** Nobody waits for an acknowledgement: it only lets a worker forget. So some milliseconds' worth of them leave together. */
+const GATHER_MS = 25;
 const MAX_GATHERED = 256;
 
 /** Tells workers which of their attempts are decided, some at a time. */

@@ -10,7 +10,6 @@ import { toldOfTrace, traceAttempts } from './attemptTrace.js';
 import type { Cancellations } from './cancellations.js';
 import type { Clock } from './clock.js';
 import type { FunctionCache } from './functionCache.js';
-import { standingNonce } from '../bus/nonce.js';
 import { LostClaims } from './lostClaims.js';
 import type { OutputFollowers } from './outputFollowers.js';
 import { byOffer, creditOfAll, haveCreditLeft, offersOf, type WorkersOffer } from './offers.js';
@@ -47,6 +46,7 @@ type Offered = readonly WorkersOffer<WorkerConnection>[];
 
 interface Made {
   offers: Offered;
+  /** How many it may still get. */
   limit: number;
 }
 
@@ -110,15 +110,16 @@ export class ClaimLoop {
 
   start(): void {
     this.deps.store.standBy(this.options.id, {
-      handedOver: (nonce, claim) => {
-        const made = this.standing.onHandedOver(nonce);
+      handedOver: (nonce, claim, standsOn) => {
+        const made = this.standing.onHandedOver(nonce, standsOn);
         if (!made) return; // It is being looked for already.
         if (this.closed) {
           this.deps.release(undefined, claim.claimed);
           return;
         }
         this.handedOver.push({ claim, offers: made.offers });
-        if (claim.claimed.length >= made.limit) this.foundEmpty = false;
+        made.limit -= claim.claimed.length;
+        if (made.limit <= 0) this.foundEmpty = false;
         if (!this.claiming) void this.run();
       },
       cutOff: () => {
@@ -175,7 +176,7 @@ export class ClaimLoop {
       while (this.again || this.handedOver.length > 0) {
         for (const given of this.handedOver.splice(0)) await this.take(given);
         if (!this.again) {
-          this.standAgainLater();
+          if (!this.standing.isStanding) this.standAgainLater();
           continue;
         }
         this.again = false;
@@ -208,15 +209,14 @@ export class ClaimLoop {
 
   private async claim(limit: number, maxBytes: number | undefined, offers: Offered): Promise<Claim> {
     const nonce = this.deps.nonce();
-    const standing = standingNonce(nonce);
-    this.standing.expect(standing, { offers, limit });
+    this.standing.expect(nonce, { offers, limit });
     try {
       const claim = await this.deps.store.claim(this.options.id, limit, nonce, maxBytes, offers, this.options.standMs);
-      this.standing.onClaimed(standing, claim);
+      this.standing.onClaimed(nonce, claim);
       return claim;
     } catch (error) {
       this.lostClaims.add(nonce);
-      if (this.standing.giveUp(standing)) this.lostClaims.add(standing);
+      this.standing.giveUp(nonce);
       throw error;
     }
   }

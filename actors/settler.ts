@@ -10,6 +10,7 @@ import { isTerminal, type Settlement, type SettleVerdict, type TaskState, type T
 import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
 import { attemptSpans, type AttemptTrace } from './attemptTrace.js';
+import { Announcer } from './announcer.js';
 import type { Clock } from './clock.js';
 import { nextTaskState } from './lifecycles/taskTransitions.js';
 import type { InFlight } from './workerConnection.js';
@@ -17,7 +18,6 @@ import type { InFlight } from './workerConnection.js';
 const MAX_BATCH = 256;
 /** Larger results do not travel in events: Redis and NATS cut off a subscriber that has too much outstanding. */
 const MAX_EVENT_PAYLOAD_BYTES = 32 * 1024;
-const MAX_EVENT_BYTES = 512 * 1024;
 /** Results waiting for Redis, from which on nothing more is claimed. */
 const MAX_PENDING = 5_000;
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;
@@ -73,8 +73,10 @@ export class Settler {
   /** Of payloads and output not yet decided on. */
   private pendingBytes = 0;
   private closed = false;
+  private readonly announcer: Announcer;
 
   constructor(private readonly deps: SettlerDeps) {
+    this.announcer = new Announcer(deps);
     this.writer = new OneWriter((batch) => this.flush(batch), {
       maxItems: MAX_BATCH,
       maxBytes: MAX_STEP_BYTES,
@@ -102,8 +104,9 @@ export class Settler {
   }
 
   /** Resolves when all has been written, or given up after `close`. */
-  idle(): Promise<void> {
-    return this.writer.idle();
+  async idle(): Promise<void> {
+    await this.writer.idle();
+    this.announcer.flush();
   }
 
   /** Stops trying again when the store is away. */
@@ -113,8 +116,9 @@ export class Settler {
 
   private async flush(batch: TracedSettlement[]): Promise<void> {
     try {
-      const verdicts = await this.settle(batch);
-      if (verdicts) this.conclude(batch, verdicts);
+      let told = 0;
+      const verdicts = await this.settle(batch, (count) => (told += count));
+      if (verdicts) this.conclude(batch, verdicts, told === batch.length);
     } finally {
       const wasFull = this.isFull();
       for (const settlement of batch) {
@@ -126,10 +130,10 @@ export class Settler {
     }
   }
 
-  private async settle(batch: Settlement[]): Promise<SettleVerdict[] | undefined> {
+  private async settle(batch: Settlement[], onTold: (count: number) => void): Promise<SettleVerdict[] | undefined> {
     while (!this.closed) {
       try {
-        return await this.deps.store.settle(batch);
+        return await this.deps.store.settle(batch, onTold);
       } catch (error) {
         if (!(error instanceof PlatformError && error.code === 'STORE_UNAVAILABLE')) throw error;
         await new Promise<void>((resolve) => this.deps.clock.setTimeout(resolve, RETRY_DELAY_MS));
@@ -138,7 +142,8 @@ export class Settler {
     return undefined;
   }
 
-  private conclude(batch: TracedSettlement[], verdicts: SettleVerdict[]): void {
+  /** @param allTold whether each has been heard of by who waits for it since its submission */
+  private conclude(batch: TracedSettlement[], verdicts: SettleVerdict[], allTold: boolean): void {
     const { counts, clock } = this.deps;
     counts.batches.settle.observe(batch.length);
     const now = clock.now();
@@ -176,7 +181,7 @@ export class Settler {
       }
     });
     if (awaited.length > 0) this.deps.awaited?.(awaited);
-    this.announce(settled);
+    this.announcer.announce(settled, allTold);
     if (requeued > 0) this.deps.requeued();
     if (refused.stale + refused.duplicate === 0) return;
     counts.staleResults += refused.stale;
@@ -193,21 +198,6 @@ export class Settler {
         new Error(`Redis moved task ${taskId} to ${to} on ${made}, which the task machine does not have`),
       );
     }
-  }
-
-  private announce(tasks: SettledTask[]): void {
-    let event: SettledTask[] = [];
-    let bytes = 0;
-    for (const task of tasks) {
-      bytes += (task.payload?.length ?? 0) + (task.failure?.traceback?.length ?? 0) + 64;
-      if (bytes > MAX_EVENT_BYTES && event.length > 0) {
-        this.deps.publish({ type: 'tasks.settled', tasks: event });
-        event = [];
-        bytes = 0;
-      }
-      event.push(task);
-    }
-    if (event.length > 0) this.deps.publish({ type: 'tasks.settled', tasks: event });
   }
 }
 

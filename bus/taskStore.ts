@@ -51,9 +51,9 @@ export interface TaskStore {
     offers?: readonly Offer[],
     standMs?: number,
   ): Promise<Claim>;
-  /** Claims of this claimant may stand from now on: the step that accepts the next tasks hands them over to one, once. */
+  /** Claims of this claimant may stand from now on: the step that accepts the next tasks hands them over to one. */
   standBy(claimant: string, hearer: HandOverHearer): void;
-  /** The claimant has no workers any more; the `standingNonce` of its claim that stood until now. */
+  /** The claimant has no workers any more; the `standingNonce` under which its claim that stood until now would have got something. */
   withdraw(claimant: string): Promise<string | undefined>;
   /** Running attempts of the claims with these nonces, whose answers got lost: nobody else knows of them. Looks at every running task. */
   findClaims(nonces: string[]): Promise<TaskRef[]>;
@@ -62,8 +62,8 @@ export interface TaskStore {
    * dispatcher's from now on, whoever claimed them.
    */
   renew(attempts: (TaskRef & { worker: string })[], adopter?: string): Promise<boolean[]>;
-  /** running -> completed | failed | queued | retrying. */
-  settle(settlements: Settlement[]): Promise<SettleVerdict[]>;
+  /** running -> completed | failed | queued | retrying. @param onTold learns to how many readers the ends were told, where all have ended */
+  settle(settlements: Settlement[], onTold?: (count: number) => void): Promise<SettleVerdict[]>;
   /** running -> queued, uncounted: the attempt had not started. False where the fence no longer holds. */
   release(attempts: TaskRef[]): Promise<boolean[]>;
   /** queued | delayed | retrying | blocked | running -> cancelled. */
@@ -224,16 +224,16 @@ export interface Claim {
   claimed: ClaimedTask[];
   /** Delayed and retrying tasks that have become queued in the same step. */
   promoted: { taskId: string; from: 'delayed' | 'retrying' }[];
-  /** The claim stands for what it has not got, under its `standingNonce`. */
+  /** The claim stands for what it has not got, under its `standingNonce`s. */
   stands?: boolean;
-  /** The claimant's earlier claim that stood until this one, by its `standingNonce`. */
+  /** The claimant's earlier claim that stood until this one, by the `standingNonce` under which it would have got something. */
   stood?: string;
 }
 
 /** Who has claims that stand. */
 export interface HandOverHearer {
-  /** What a claim has got that stood under this nonce: may be told before the claim's own answer. */
-  handedOver(nonce: string, claim: Claim): void;
+  /** What a claim has got that stood under this nonce, perhaps before its own answer; `standsOn` under its next `standingNonce`. */
+  handedOver(nonce: string, claim: Claim, standsOn: boolean): void;
   /** What was handed over lately may not have arrived. */
   cutOff(): void;
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Lane, lanesFor, type Offer, rotated } from '../requirement.js';
-import type { Claim, ClaimedTask } from '../taskStore.js';
-import { standingNonce } from '../nonce.js';
+import type { Claim, ClaimedTask, HandOverHearer } from '../taskStore.js';
+import { MOST_HAND_OVERS, partsOfStanding } from '../nonce.js';
 import { joinedIds } from './joinedIds.js';
 import type { ShardKeys } from './keys.js';
 import { readLargeArguments } from './largeValues.js';
@@ -75,7 +75,7 @@ export class Claims {
   private readonly known = new Map<ShardKeys, Known>();
   private nextShard = 0;
   private turn = 0;
-  /** By nonce: the lanes that a claim was made with which may stand. */
+  /** By the claim's own nonce: the lanes that it was made with, where it may stand. */
   private readonly standing = new Map<string, readonly Lane[]>();
 
   constructor(
@@ -99,7 +99,7 @@ export class Claims {
         const left = { nonce, limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes, standMs };
         const known = this.knownFor(shard, given);
         const lanes = rotated(known.lanes, this.turn++);
-        if (standMs) this.mayStand(standingNonce(nonce), lanes);
+        if (standMs) this.mayStand(nonce, lanes);
         const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
         bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
         const [, , , , , stood, stands, requirements] = answer;
@@ -125,12 +125,11 @@ export class Claims {
   }
 
   /** What a claim has got that stood: the message that `standing.lua` publishes. Undefined when no such claim is remembered. */
-  async handedOver(shard: ShardKeys, message: Buffer): Promise<{ nonce: string; claim: Claim } | undefined> {
-    const [[first, ...given], bytes] = messageParts(message);
+  async handedOver(shard: ShardKeys, message: Buffer): Promise<Parameters<HandOverHearer['handedOver']> | undefined> {
+    const [[first, standsOn, ...given], bytes] = messageParts(message);
     const nonce = String(first);
-    const lanes = this.standing.get(nonce);
+    const lanes = this.standing.get(partsOfStanding(nonce).nonce);
     if (!lanes) return undefined;
-    this.standing.delete(nonce);
     // An empty table of Lua is an object in JSON.
     const parts = given.map((part) => (Array.isArray(part) ? (part as unknown[]) : [])) as Given;
     const claimed = parts[1];
@@ -141,7 +140,7 @@ export class Claims {
     }
     const claim: Claim = { claimed: [], promoted: [] };
     await this.take(shard, parts, { nonce, credits: [], lanes }, claim);
-    return { nonce, claim };
+    return [nonce, claim, standsOn === 1];
   }
 
   private call(
@@ -152,7 +151,7 @@ export class Claims {
   ): Promise<Answer> {
     const keys = [...shard.queues, shard.delayed, shard.leases, shard.requirements];
     const args: (string | number)[] = [shard.taskPrefix, limit, this.leaseMs, nonce, claimant, bytes];
-    args.push(version, standMs ?? '', credits.length, ...credits);
+    args.push(version, standMs ?? '', MOST_HAND_OVERS, credits.length, ...credits);
     for (const lane of lanes) args.push(lane.requirement, lane.offers.length, ...lane.offers.map((offer) => offer + 1));
     return guarded(() => scripts.claim.run(this.redis, keys, args));
   }

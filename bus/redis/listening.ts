@@ -25,7 +25,7 @@ export class Listening {
       heard: (message) => {
         // What cannot be read, or completed, keeps its lease until it is looked for.
         void claims.handedOver(shard, message).then(
-          (handed) => handed && hearer.handedOver(handed.nonce, handed.claim),
+          (handed) => handed && hearer.handedOver(...handed),
           () => undefined,
         );
       },

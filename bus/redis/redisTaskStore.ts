@@ -33,6 +33,7 @@ import { RequestRests } from './requestRests.js';
 import { runsAlike } from './runsAlike.js';
 import { Script } from './script.js';
 import { Listening } from './listening.js';
+import { settleArguments } from './settleArguments.js';
 import { guarded, MAX_BATCH, Shards } from './shards.js';
 import { taskExtras, timeoutField } from './taskExtras.js';
 import { keepOutput, readOutput } from './taskOutputs.js';
@@ -57,7 +58,16 @@ const MAX_REQUIREMENTS = 1_000;
 const scripts = {
   submit: new Script<number[]>('submit', ...CLAIMING, 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<Buffer[]>('settle', 'story', 'tenant', 'ending', 'requirement', 'usage', 'retained', 'waiting'),
+  settle: new Script<number | Buffer[]>(
+    'settle',
+    'story',
+    'tenant',
+    'ending',
+    'requirement',
+    'usage',
+    'retained',
+    'waiting',
+  ),
   release: new Script<number[]>('release', 'story', 'tenant', 'requirement', 'usage'),
   cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>(
     'cancel',
@@ -124,9 +134,8 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
       }
       const keys = [...shard.queues, shard.delayed, shard.recent, shard.requirements, shard.blocked, shard.leases];
       const verdicts = await runStep(this.redis, large, scripts.submit, keys, args);
-      const handedOver = verdicts.pop() ?? 0;
-      onHandedOver?.(handedOver);
-      return verdicts.map((verdict) => SUBMIT_VERDICTS[-verdict + 1] ?? 'refused');
+      onHandedOver?.(verdicts.at(-1) ?? 0);
+      return verdicts.slice(0, -1).map((verdict) => SUBMIT_VERDICTS[-verdict + 1] ?? 'refused');
     });
   }
 
@@ -174,31 +183,21 @@ export class RedisTaskStore extends RedisFunctions implements TaskStore, Outcome
     });
   }
 
-  async settle(settlements: Settlement[]): Promise<SettleVerdict[]> {
+  async settle(settlements: Settlement[], onTold?: (count: number) => void): Promise<SettleVerdict[]> {
     return this.shards.forEach(settlements, taskIdOf, async (shard, batch) => {
       const args: (string | Buffer | number)[] = [shard.taskPrefix, shard.outputPrefix, this.options.resultTtlSeconds];
       const large: LargeValue[] = [];
-      for (const s of batch) {
-        const ran = `${Math.round(s.startedAtMs)} ${s.runTimeUs} ${s.peakMemoryKib}`;
-        const { payload: value } = s;
-        if (isLarge(value)) large.push({ key: shard.taskPrefix + s.taskId, field: largeResult(s.fence), value });
-        args.push(s.taskId, s.fence, s.worker, ran, s.lostBy ?? (isLarge(value) ? NO_BYTES : value));
-        if (s.event === 'task.succeeded' && s.output.length === 0) args.push('');
-        else {
-          const failure = s.failure ? JSON.stringify(s.failure) : '';
-          const random = s.event === 'task.raised' ? (this.options.random ?? Math.random)() : '';
-          args.push(
-            s.lostBy === undefined ? s.event : 'worker.lost',
-            failure,
-            random,
-            s.output,
-            s.outputTruncated ? '1' : '',
-          );
-        }
+      for (const settlement of batch) {
+        const { taskId, fence, payload: value } = settlement;
+        if (isLarge(value)) large.push({ key: shard.taskPrefix + taskId, field: largeResult(fence), value });
+        args.push(...settleArguments(settlement, this.options.random ?? Math.random));
       }
       const keys = [...shard.queues, shard.delayed, shard.leases, shard.failures, shard.requirements];
       const verdicts = await runStep(this.redis, large, scripts.settle, keys, args);
-      if (verdicts.length === 0) return batch.map(({ event }) => (event === 'task.raised' ? 'failed' : 'completed'));
+      if (typeof verdicts === 'number') {
+        onTold?.(verdicts);
+        return batch.map(({ event }) => (event === 'task.raised' ? 'failed' : 'completed'));
+      }
       return verdicts.map((verdict) => parseVerdict(verdict.toString('latin1')));
     });
   }

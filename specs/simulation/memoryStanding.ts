@@ -1,4 +1,4 @@
-import { standingNonce } from '../../bus/nonce.js';
+import { MOST_HAND_OVERS, standingNonce } from '../../bus/nonce.js';
 import type { Lane } from '../../bus/requirement.js';
 import type { HandOverHearer } from '../../bus/taskStore.js';
 
@@ -8,12 +8,14 @@ const MOST_BYTES = 256 * 1024;
 /** A claim that stands, with what is left of it. */
 export interface StandingClaim {
   readonly claimant: string;
+  /** Its own; what it gets comes under another one each time. */
   readonly nonce: string;
+  /** How many times it has been handed something. */
+  readonly times: number;
   readonly leaseMs: number;
   readonly lanes: readonly Lane[];
   readonly credits: number[];
-  readonly limit: number;
-  readonly bytes: number;
+  readonly left: { limit: number; bytes: number };
   readonly untilMs: number;
 }
 
@@ -31,38 +33,48 @@ export class StandingClaims {
     return [...this.claims.keys()];
   }
 
-  /** The nonce of what stood. */
+  /** Under which what stood would have got something. */
   withdraw(claimant: string): string | undefined {
-    const nonce = this.claims.get(claimant)?.nonce;
+    const claim = this.claims.get(claimant);
     this.claims.delete(claimant);
-    return nonce;
+    return claim && standingNonce(claim.nonce, claim.times);
   }
 
   /** Whether anything is left that can stand. */
   add(claim: StandingClaim, nowMs: number): boolean {
-    const { claimant, nonce, credits, limit, bytes, untilMs } = claim;
-    if (!credits.some((credit) => credit > 0) || untilMs <= nowMs || limit <= 0 || bytes <= 0) return false;
-    this.claims.set(claimant, { ...claim, nonce: standingNonce(nonce), bytes: Math.min(bytes, MOST_BYTES) });
+    if (!wantsMore(claim) || claim.untilMs <= nowMs) return false;
+    const { limit, bytes } = claim.left;
+    this.claims.set(claim.claimant, { ...claim, left: { limit, bytes: Math.min(bytes, MOST_BYTES) } });
     return true;
   }
 
-  /** Offers what waits to each that still stands and is listened to; `give` tells how many tasks one got, undefined when nothing at all. */
+  /**
+   * Offers what waits to each that still stands and is listened to.
+   * @param give takes from the claim what it got, and answers how many tasks; unless it got nothing at all it asks `standsOn`
+   */
   handOver(
     nowMs: number,
     most: number,
     isListening: (claimant: string) => boolean,
-    give: (claim: StandingClaim) => number | undefined,
+    give: (claim: StandingClaim, standsOn: () => boolean) => number,
   ): number {
     let handed = 0;
+    const isAlone = this.claims.size === 1;
     for (const [claimant, claim] of [...this.claims]) {
       if (nowMs > claim.untilMs || !isListening(claimant)) this.claims.delete(claimant);
       else if (handed < most) {
-        const given = give({ ...claim, credits: [...claim.credits] });
-        if (given === undefined) continue;
-        this.claims.delete(claimant);
-        handed += given;
+        handed += give(claim, () => {
+          const times = claim.times + 1;
+          const standsOn = isAlone && times < MOST_HAND_OVERS && wantsMore(claim);
+          if (standsOn) this.claims.set(claimant, { ...claim, times });
+          else this.claims.delete(claimant);
+          return standsOn;
+        });
       }
     }
     return handed;
   }
 }
+
+const wantsMore = ({ credits, left }: StandingClaim): boolean =>
+  credits.some((credit) => credit > 0) && left.limit > 0 && left.bytes > 0;

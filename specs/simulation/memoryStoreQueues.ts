@@ -1,5 +1,6 @@
 import { laneOf } from '../../bus/tenants.js';
 import { lanesFor, type Offer, rotated } from '../../bus/requirement.js';
+import { standingNonce } from '../../bus/nonce.js';
 import type { Claim, HandOverHearer, TaskState } from '../../bus/taskStore.js';
 import { ClaimRound, type ClaimTask, isAdmitted } from './memoryQueues.js';
 import type { MemoryStoreData, Queues, ShardData } from './memoryStoreData.js';
@@ -66,7 +67,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           if (stood !== undefined) claim.stood = stood;
           const untilMs = this.options.nowMs() + standMs;
           const { leaseMs } = this.options;
-          const rest = { claimant, nonce, leaseMs, lanes, credits: [...credits], ...left, untilMs };
+          const rest = { claimant, nonce, times: 0, leaseMs, lanes, credits: [...credits], left, untilMs };
           const isUpToDate = known.version === shard.requirementsVersion;
           if (isUpToDate && shard.standing.add(rest, this.options.nowMs())) claim.stands = true;
         }
@@ -90,13 +91,14 @@ export class MemoryStoreQueues extends MemoryStoreReads {
   protected handOver(shard: ShardData, most: number): number {
     const { listeners } = this.data;
     const isListening = (claimant: string): boolean => listeners.get(claimant)?.isListening() ?? false;
-    return shard.standing.handOver(this.options.nowMs(), most, isListening, (standing) => {
-      const { claimant, nonce, lanes, credits, limit, bytes } = standing;
+    return shard.standing.handOver(this.options.nowMs(), most, isListening, (standing, standsOn) => {
+      const { claimant, lanes, credits, left, leaseMs } = standing;
+      const nonce = standingNonce(standing.nonce, standing.times);
       const claim: Claim = { claimed: [], promoted: [] };
       this.promoteDue(shard, claim);
-      this.claimFrom(shard, standing, new ClaimRound(lanes, credits, { limit, bytes }), claim);
-      if (claim.claimed.length + claim.promoted.length === 0) return undefined;
-      listeners.get(claimant)?.hearer.handedOver(nonce, claim);
+      this.claimFrom(shard, { claimant, nonce, leaseMs }, new ClaimRound(lanes, credits, left), claim);
+      if (claim.claimed.length + claim.promoted.length === 0) return 0;
+      listeners.get(claimant)?.hearer.handedOver(nonce, claim, standsOn());
       return claim.claimed.length;
     });
   }

@@ -76,11 +76,11 @@ export class SimulatedStore implements TaskStore {
   standBy(claimant: string, hearer: HandOverHearer): void {
     const { server, timeline, store, ledger } = this.deps;
     const later = (act: () => void): unknown => timeline.schedule(server.delayMs(), act, this.owner);
-    const handedOver = (nonce: string, claim: Claim): void => {
+    const handedOver: HandOverHearer['handedOver'] = (...handed) => {
       const fate = server.fate();
       if (fate === 'done') {
         ledger.totals.handOvers.made++;
-        later(() => hearer.handedOver(nonce, claim));
+        later(() => hearer.handedOver(...handed));
       } else {
         ledger.totals.handOvers.lost++;
         this.tell('handOver', 'lost');

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { TaskRef } from '../../bus/messages.js';
 import { type ShardKeys, shardKeys, shardOf } from '../../bus/redis/keys.js';
 import { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
-import type { Claim, Dependency, TaskRecord, TaskStore } from '../../bus/taskStore.js';
+import type { Dependency, HandOverHearer, TaskRecord, TaskStore } from '../../bus/taskStore.js';
 import { laneOf } from '../../bus/tenants.js';
 import { until } from '../store/support/until.js';
 import type { Turns } from './memoryTurns.js';
@@ -47,7 +47,7 @@ export class StorePair {
   /** What submitted tasks wait for, or have waited for. */
   readonly waits: Dependency[] = [];
   /** What claims have got that stood. */
-  readonly handedOver: Record<'real' | 'model', { nonce: string; claim: Claim }[]> = { real: [], model: [] };
+  readonly handedOver: Record<'real' | 'model', Parameters<HandOverHearer['handedOver']>[]> = { real: [], model: [] };
   private readonly data: MemoryStoreData;
   private readonly keys: ShardKeys[];
   private readonly realStores: Record<Span, RedisTaskStore>;
@@ -81,7 +81,7 @@ export class StorePair {
     this.modelStores = { over: model(SPAN_MS.over), lasting: model(SPAN_MS.lasting) };
     for (const side of ['real', 'model'] as const) {
       const { lasting } = side === 'real' ? this.realStores : this.modelStores;
-      const handedOver = (nonce: string, claim: Claim): unknown => this.handedOver[side].push({ nonce, claim });
+      const handedOver: HandOverHearer['handedOver'] = (...handed) => this.handedOver[side].push(handed);
       lasting.standBy(STANDING_CLAIMANT, { handedOver, cutOff: () => undefined });
     }
   }

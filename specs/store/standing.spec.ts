@@ -5,6 +5,7 @@ import type { Failure } from '../../bus/messages.js';
 import type { RedisTaskStore } from '../../bus/redis/redisTaskStore.js';
 import type { Claim } from '../../bus/taskStore.js';
 import { eventually } from '../support/eventually.js';
+import { MOST_HAND_OVERS } from '../../bus/nonce.js';
 import { newTask, settlement, StoreFixture } from './support/storeFixture.js';
 
 const LONG_MS = 60_000;
@@ -13,7 +14,7 @@ describe('what waits in Redis for its answer', () => {
   let fixture: StoreFixture;
   let store: RedisTaskStore;
   const stores: RedisTaskStore[] = [];
-  const handed: { nonce: string; claim: Claim }[] = [];
+  const handed: { nonce: string; claim: Claim; standsOn: boolean }[] = [];
   const ended: SettledTask[] = [];
   let cuts = 0;
 
@@ -38,7 +39,7 @@ describe('what waits in Redis for its answer', () => {
     handed.length = ended.length = cuts = 0;
     store = await open();
     store.standBy('one', {
-      handedOver: (nonce, claim) => handed.push({ nonce, claim }),
+      handedOver: (nonce, claim, standsOn) => handed.push({ nonce, claim, standsOn }),
       cutOff: () => cuts++,
     });
     store.hearEnds('reader', (tasks) => ended.push(...tasks));
@@ -65,8 +66,8 @@ describe('what waits in Redis for its answer', () => {
       const tasks = [newTask({ arguments: Buffer.from([0, 10, 255, 200]) }), newTask({ timeoutMs: 50 }), newTask()];
       expect(await submit(...tasks)).to.equal(2);
       await eventually('it is heard', () => handed.length === 1);
-      const [{ nonce, claim }] = handed as [(typeof handed)[0]];
-      expect(nonce).to.equal('n1+');
+      const [{ nonce, claim, standsOn }] = handed as [(typeof handed)[0]];
+      expect([nonce, standsOn]).to.deep.equal(['n1+', false]);
       expect(claim.claimed.map(({ waitedMs, ...rest }) => ({ ...rest, waited: waitedMs! < 1_000 }))).to.deep.equal(
         tasks.slice(0, 2).map(({ taskId, functionId, arguments: bytes, timeoutMs }) => {
           return { taskId, functionId, arguments: bytes, timeoutMs, attempt: 1, fence: '1:n1+', waited: true };
@@ -78,6 +79,45 @@ describe('what waits in Redis for its answer', () => {
         'running',
         'queued',
       ]);
+    });
+
+    it('stands on for the rest of what it asked for, under another nonce each time', async () => {
+      await store.claim('one', 3, 'n1', undefined, undefined, LONG_MS);
+      for (const time of [1, 2]) {
+        expect(await submit(newTask())).to.equal(1);
+        await eventually('it is heard', () => handed.length === time);
+      }
+      expect(handed.map(({ nonce, standsOn }) => [nonce, standsOn])).to.deep.equal([
+        ['n1+', true],
+        ['n1+1', true],
+      ]);
+      expect(handed[1]!.claim.claimed[0]!.fence).to.equal('1:n1+1');
+      expect(await submit(newTask(), newTask())).to.equal(1);
+      await eventually('it is heard', () => handed.length === 3);
+      expect([handed[2]!.nonce, handed[2]!.standsOn]).to.deep.equal(['n1+2', false]);
+    });
+
+    it('is handed something so many times, and is told of by the next under which it would be', async () => {
+      await store.claim('one', 100, 'n1', undefined, undefined, LONG_MS);
+      for (let time = 0; time < MOST_HAND_OVERS + 1; time++) await submit(newTask());
+      await eventually('all are heard', () => handed.length === MOST_HAND_OVERS);
+      expect(handed.map(({ standsOn }) => standsOn).lastIndexOf(true)).to.equal(MOST_HAND_OVERS - 2);
+      await store.claim('one', 100, 'n2', undefined, undefined, LONG_MS);
+      await submit(newTask());
+      expect(await store.withdraw('one')).to.equal('n2+1');
+    });
+
+    it('does not stand on beside the claim of another: they take turns', async () => {
+      const other = await open();
+      let others = 0;
+      other.standBy('two', { handedOver: () => others++, cutOff: () => undefined });
+      await eventually('it may stand', async () => {
+        return (await other.claim('two', 5, 'm1', undefined, undefined, LONG_MS)).stands === true;
+      });
+      await store.claim('one', 5, 'n1', undefined, undefined, LONG_MS);
+      expect(await submit(newTask())).to.equal(1);
+      expect(await submit(newTask())).to.equal(1);
+      await eventually('both are heard', () => handed.length === 1 && others === 1);
     });
 
     it('stands with what it has not got, and large arguments come with it', async () => {
@@ -99,7 +139,8 @@ describe('what waits in Redis for its answer', () => {
       await submit(newTask());
       await eventually('it is heard', () => handed.length === 1);
       expect(handed[0]!.nonce).to.equal('n2+');
-      expect(await store.claim('one', 2, 'n3')).not.to.have.any.keys('stood', 'stands');
+      expect(await store.claim('one', 2, 'n3')).to.deep.equal({ claimed: [], promoted: [], stood: 'n2+1' });
+      expect(await store.claim('one', 2, 'n4')).not.to.have.any.keys('stood', 'stands');
     });
 
     it('gets nothing when its time is over, when nobody listens, or when its workers cannot run it', async () => {
@@ -167,6 +208,22 @@ describe('what waits in Redis for its answer', () => {
         { taskId: raised!.taskId, state: 'failed', payload: Buffer.from('raised'), failure },
         { taskId: large!.taskId, state: 'completed' },
       ]);
+    });
+
+    it('is counted where it heard, when all have ended as usual', async () => {
+      const told: number[] = [];
+      const claimed = await fixture.claimed(
+        newTask({ reader: 'reader' }),
+        newTask(),
+        newTask({ reader: 'somebody who has left' }),
+        newTask({ reader: 'reader' }),
+      );
+      await fixture.store.settle(
+        claimed.slice(0, 3).map((task) => settlement(task)),
+        (count) => told.push(count),
+      );
+      await fixture.store.settle([settlement(claimed[3]!), settlement(claimed[0]!)], (count) => told.push(count));
+      expect(told).to.deep.equal([1]);
     });
 
     it('hears nothing of what is no end: refused, tried again', async () => {

@@ -4,10 +4,11 @@
 -- ARGV[1] prefix of task keys   ARGV[2] limit   ARGV[3] lease ms   ARGV[4] nonce   ARGV[5] claimant
 -- ARGV[6] bytes of arguments after which no further task is handed out
 -- ARGV[7] version of the requirements that the claimant knows   ARGV[8] ms for which the claim may stand, '' for one that never does
--- ARGV[9] number of offers, then the credit of each, then
+-- ARGV[9] how many times it may be handed something then
+-- ARGV[10] number of offers, then the credit of each, then
 --         per lane: requirement, number of offers, indexes of offers (from 1)
 -- Returns { promoted, claimed, groups, dependent, traced, stood, stands, requirements }: arguments that are large are nil;
---         stood: nonce of the claimant's earlier claim that stood until now, or ''; stands: 1 when this one does;
+--         stood: see `withdraw` in standing.lua; stands: 1 when this one does;
 --         requirements = { version, requirement, ... }, only when the version is another one.
 
 local prefix = ARGV[1]
@@ -16,8 +17,8 @@ local shard = { queues = { KEYS[1], KEYS[2], KEYS[3] }, delayed = KEYS[4], lease
 local wanted = {
   claimant = ARGV[5], nonce = ARGV[4], limit = tonumber(ARGV[2]), bytes = tonumber(ARGV[6]), lease = tonumber(ARGV[3]), credits = {}, lanes = {},
 }
-local at = 10 + tonumber(ARGV[9])
-for i = 10, at - 1 do wanted.credits[i - 9] = tonumber(ARGV[i]) end
+local at = 11 + tonumber(ARGV[10])
+for i = 11, at - 1 do wanted.credits[i - 10] = tonumber(ARGV[i]) end
 while at <= #ARGV do
   local offers, count = {}, tonumber(ARGV[at + 1])
   for i = 1, count do offers[i] = tonumber(ARGV[at + 1 + i]) end
@@ -33,7 +34,7 @@ local stood, stands = '', 0
 if ARGV[8] ~= '' then
   stood = withdraw(prefix, wanted.claimant)
   -- Of requirements that it does not know it could not be handed anything.
-  if version == ARGV[7] then stands = stand(prefix, wanted, tonumber(ARGV[8]), time) end
+  if version == ARGV[7] then stands = stand(prefix, wanted, tonumber(ARGV[8]), tonumber(ARGV[9]), time) end
 end
 
 local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands }

@@ -8,8 +8,8 @@
 --         A large payload is in the field large_result:<fence> already, and empty here: see largeValues.ts.
 --         The event worker.lost is a dispatcher's own verdict, its payload the dispatcher's id: an interruption, unless another
 --         dispatcher has adopted the attempt.
--- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined. Nothing at all
--- when each value and exception was taken for an answer and nobody depends on them.
+-- Returns one text per attempt: the new state, or 'duplicate', or 'stale'; behind an end the tasks that depend on it, joined. Only an integer
+-- when each value and exception was taken for an answer and nobody depends on them: to how many of their readers they were told.
 --
 -- Who waits for a task since it was submitted, its reader, is told of its end on the channel `ended:<reader>`: the moment it is true, and
 -- with what was returned or raised unless it is large. { id, state, bytes of the payload (-1: to be read), bytes of the failure, ... } as
@@ -25,7 +25,7 @@ local now_text = string.format('%.0f', now)
 local now_and = now_text .. ' '
 local verdicts = {}
 local finished_leases = {}
-local readers, ends, values = {}, {}, {}
+local readers, ends, values, told = {}, {}, {}, 0
 
 -- What a worker says of an interruption; one that says nothing usable must not stop the batch that it is in.
 local function decode_failure(failure)
@@ -199,7 +199,8 @@ keep_counts(prefix)
 keep_retained(prefix, time)
 keep_usage(prefix, time)
 for _, reader in ipairs(readers) do
-  redis.call('PUBLISH', 'ended:' .. reader, cjson.encode(ends[reader]) .. '\n' .. table.concat(values[reader]))
+  local heard = redis.call('PUBLISH', 'ended:' .. reader, cjson.encode(ends[reader]) .. '\n' .. table.concat(values[reader]))
+  if heard > 0 then told = told + #ends[reader] / 4 end
 end
-if are_plain then return {} end
+if are_plain then return told end
 return verdicts

@@ -2,8 +2,9 @@
 -- very step that accepts them, and told on the claimant's channel `handed:<claimant>`. So an idle dispatcher has a new task after one way
 -- through Redis, not after an event, a claim and its answer.
 --
--- A claim is handed something once. It stands until a later claim of the claimant takes its place, its time is over, or nobody listens: a hash
--- of the shard has it by claimant, packed.
+-- It stands until it has got all it asked for, has been handed something so many times, a later claim of the claimant takes its place, its
+-- time is over, or nobody listens. Where several dispatchers have claims that stand it is handed something once, so that they take turns. A hash
+-- of the shard has it by claimant, packed; its nonce is another one each time, see nonce.ts.
 
 -- More travels better as the answer to a claim: Redis cuts off a listener that has too much outstanding.
 local MOST_BYTES = 262144
@@ -12,7 +13,7 @@ local function standing_in(prefix)
   return (string.gsub(prefix, 'task:$', 'standing'))
 end
 
--- Returns the nonce of the claimant's claim that stood until now, or ''.
+-- Returns the nonce under which the claimant's claim that stood until now would have got something, or ''.
 local function withdraw(prefix, claimant)
   local claim = redis.call('HGET', standing_in(prefix), claimant)
   if not claim then return '' end
@@ -20,27 +21,46 @@ local function withdraw(prefix, claimant)
   return cmsgpack.unpack(claim).nonce
 end
 
--- What is left of a claim stands for so long; 0 when nothing is left. Its nonce is another one, see nonce.ts.
-local function stand(prefix, wanted, ms, time)
-  local has_credit = false
-  for _, credit in ipairs(wanted.credits) do has_credit = has_credit or credit > 0 end
-  if not has_credit or ms <= 0 or wanted.limit <= 0 or wanted.bytes <= 0 then return 0 end
-  wanted.nonce, wanted.bytes = wanted.nonce .. '+', math.min(wanted.bytes, MOST_BYTES)
+local function wants_more(wanted)
+  if wanted.limit <= 0 or wanted.bytes <= 0 then return false end
+  for _, credit in ipairs(wanted.credits) do
+    if credit > 0 then return true end
+  end
+  return false
+end
+
+-- What is left of a claim stands for so long, to be handed something so many times; 0 when nothing is left.
+local function stand(prefix, wanted, ms, times, time)
+  if ms <= 0 or not wants_more(wanted) then return 0 end
+  wanted.claim, wanted.nonce, wanted.bytes = wanted.nonce .. '+', wanted.nonce .. '+', math.min(wanted.bytes, MOST_BYTES)
+  wanted.time, wanted.times = 0, times
   wanted.stands_until = time[1] * 1000 + math.floor(time[2] / 1000) + ms
   redis.call('HSET', standing_in(prefix), wanted.claimant, cmsgpack.pack(wanted))
   return 1
 end
 
--- { nonce, promoted, claimed, groups, dependent, traced } as JSON, claimed with the length of the arguments (-1: large) in their place; a line's
--- end, and the arguments.
-local function hand_over_text(nonce, given)
+-- It has been handed something. Returns 1 when it stands on for the rest.
+local function stand_on(standing, wanted, is_alone)
+  wanted.time = wanted.time + 1
+  wanted.nonce = wanted.claim .. wanted.time
+  if not is_alone or wanted.time >= wanted.times or not wants_more(wanted) then
+    redis.call('HDEL', standing, wanted.claimant)
+    return 0
+  end
+  redis.call('HSET', standing, wanted.claimant, cmsgpack.pack(wanted))
+  return 1
+end
+
+-- { nonce, whether the claim stands on (1), promoted, claimed, groups, dependent, traced } as JSON, claimed with the length of the arguments
+-- (-1: large) in their place; a line's end, and the arguments.
+local function hand_over_text(nonce, stands_on, given)
   local claimed, arguments = given.claimed, {}
   for i = 3, #claimed, 6 do
     local bytes = claimed[i]
     claimed[i] = bytes and #bytes or -1
     if bytes then arguments[#arguments + 1] = bytes end
   end
-  return cjson.encode({ nonce, given.promoted, claimed, given.groups, given.dependent, given.traced }) .. '\n' .. table.concat(arguments)
+  return cjson.encode({ nonce, stands_on, given.promoted, claimed, given.groups, given.dependent, given.traced }) .. '\n' .. table.concat(arguments)
 end
 
 -- Gives what waits to the claims that stand, and returns how many tasks they got: no more than `most` are looked for.
@@ -53,10 +73,10 @@ local function hand_over(prefix, shard, time, most)
     if now > wanted.stands_until or redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then
       redis.call('HDEL', standing, claims[i])
     elseif handed < most then
-      local given = claim_tasks(prefix, shard, wanted, time)
+      local nonce, given = wanted.nonce, claim_tasks(prefix, shard, wanted, time)
       if #given.claimed + #given.promoted > 0 then
-        redis.call('HDEL', standing, claims[i])
-        redis.call('PUBLISH', channel, hand_over_text(wanted.nonce, given))
+        local stands_on = stand_on(standing, wanted, #claims == 2)
+        redis.call('PUBLISH', channel, hand_over_text(nonce, stands_on, given))
         handed = handed + #given.claimed / 6
       end
     end
