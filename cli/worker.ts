@@ -54,7 +54,9 @@ export function runWorker(config: Config, { mode, url, name, token }: WorkerComm
         // A new token may name a new port.
         const place = to === url && now && now.url !== first.url ? now.url : to;
         const wire = { ...options, url: place, ...(now && { security: securityOf(now, refusals) }) };
-        return mode === 'pull' ? new PullRequestBus({ ...wire, isWork: ({ type }) => type === 'run' }) : new PushDealerBus(wire);
+        return mode === 'pull'
+          ? new PullRequestBus({ ...wire, isWork: ({ type }) => type === 'run' })
+          : new PushDealerBus(wire);
       },
       usage: processUsage(),
     });

@@ -202,8 +202,8 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
   private teller: Request;
   /** The teller waits for an answer. */
   private telling = false;
-  /** It has been given work since it asked last. */
-  private hasWork = false;
+  /** Messages since it asked last that were work. */
+  private workGiven = 0;
   /** While the next fetch waits for something to tell: takes it along. */
   private takeAlong: ((batch: Outgoing[]) => void) | undefined;
 
@@ -223,7 +223,7 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
 
   listen(handler: (message: Incoming, from: Address) => void): void {
     this.receiver.listen((message, from) => {
-      this.hasWork ||= this.options.isWork?.(message) ?? false;
+      if (this.options.isWork?.(message)) this.workGiven++;
       handler(message, from);
     });
   }
@@ -271,9 +271,9 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
         batch = [];
         const [reply, ...binaries] = await this.fetcher.receive();
         if (!reply?.length) continue;
-        this.hasWork = false;
+        this.workGiven = 0;
         this.receiver.receive(reply, DISPATCHER, ...binaries);
-        if (this.wasGivenWork()) batch = await this.somethingToTell();
+        if (this.workGiven > 0) batch = await this.somethingToTell();
       } catch {
         this.stats.undeliverable += batch.length;
         batch = [];
@@ -319,11 +319,6 @@ export class PullRequestBus<Incoming, Outgoing> implements Bus<Incoming, Outgoin
       if (!this.isClosed()) this.teller = this.connect(SEND_TIMEOUT_MS);
     }
     this.telling = false;
-  }
-
-  /** A handler may have been. */
-  private wasGivenWork(): boolean {
-    return this.hasWork;
   }
 
   /** `close` may have been called while a socket was waited for. */

@@ -106,7 +106,7 @@ describe('a pull worker', () => {
     for (const expected of [['F0'], ['F0', 'F1'], ['F0', 'F1', 'F0']]) {
       await until(() => requests.length === expected.length);
       expect(kinds()).to.deep.equal(expected);
-      await dispatcher.send([requests.at(-1)!.identity, '', dispatcherCodec.encode([takeBack(1)])]);
+      await dispatcher.send([requests.at(-1)!.identity, '', ...dispatcherCodec.encode([takeBack(1)])]);
     }
     await until(() => requests.length === 4);
     busy.send(DISPATCHER, beat(1)); // Its request is parked.
