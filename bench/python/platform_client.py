@@ -1,4 +1,4 @@
-"""Our platform over HTTP, with http.client and pickle alone: batches by POST /tasks, results from the group's stream."""
+"""Our platform over HTTP, with the standard library alone: batches by POST /tasks, results from the group's stream."""
 
 import base64
 import http.client
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from line import Line
 from questions import Adapter, serve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "python"))
@@ -21,8 +22,8 @@ READ_BYTES = 256 * 1024
 WAIT_S = 30
 # The server closes a connection that nobody has used for a while, perhaps just when the next request is under way.
 STALE_AFTER_S = 3
-JSON_TYPE = {"content-type": "application/json"}
-MSGPACK_TYPE = {"content-type": "application/x-msgpack"}
+JSON_TYPE = "application/json"
+MSGPACK_TYPE = "application/x-msgpack"
 
 
 def pack_arguments(argument):
@@ -111,7 +112,7 @@ class Platform(Adapter):
     def __init__(self, url, function_ids):
         self.address = urlsplit(url).netloc
         self.function_ids = function_ids
-        self.connection = http.client.HTTPConnection(self.address)
+        self.line = Line(url)
         self.used_at = 0
 
     def run_all(self, function, arguments):
@@ -135,25 +136,23 @@ class Platform(Adapter):
 
     def call(self, function, argument):
         payload = base64.b64encode(pack_arguments(argument)).decode()
-        body = json.dumps({"function_id": self.function_ids[function.__name__], "payload": payload})
+        body = json.dumps({"function_id": self.function_ids[function.__name__], "payload": payload}).encode()
         answer = self.request("POST", f"/execute_function?wait={WAIT_S}", body, JSON_TYPE)
         if answer["status"] != "COMPLETED":
             raise RuntimeError(f"task {answer['task_id']} is {answer['status']}")
         return pickle.loads(base64.b64decode(answer["result"]))
 
-    def request(self, method, path, body=None, headers=None):
+    def request(self, method, path, body=b"", content_type=""):
         if time.monotonic() - self.used_at > STALE_AFTER_S:
-            self.connection.close()
-        self.connection.request(method, path, body, headers or {})
-        response = self.connection.getresponse()
+            self.line.close()
+        status, text = self.line.request(method, path, body, content_type)
         self.used_at = time.monotonic()
-        text = response.read()
-        if response.status != 200:
-            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]!r}")
+        if status != 200:
+            raise RuntimeError(f"{method} {path}: {status} {text[:500]!r}")
         return json.loads(text)
 
     def close(self):
-        self.connection.close()
+        self.line.close()
 
 
 if __name__ == "__main__":

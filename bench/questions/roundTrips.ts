@@ -47,7 +47,7 @@ export const roundTrips: Question = {
       say(`round trips in ${mode} mode`);
       const measure = (of: Bed) => measureMode(of, pace);
       const { bare, python } = mode === 'push' ? await measure(bed) : await withBed({ mode }, measure);
-      rows.push(bare.row(`${mode}, bare-bones client`), python.row(`${mode}, Python client (http.client)`));
+      rows.push(bare.row(`${mode}, bare-bones client`), python.row(`${mode}, Python client (a socket)`));
       figures[`roundTrips.${mode}.p50Ms`] = bare.p50Ms;
       figures[`roundTrips.${mode}.p99Ms`] = bare.p99Ms;
       figures[`roundTrips.${mode}.pythonP50Ms`] = python.p50Ms;
