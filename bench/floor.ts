@@ -6,14 +6,15 @@
  * nothing is framed, checked, pickled, scheduled or told to anybody. A platform on these wires does all of that and the same transfers, so that it
  * cannot be cheaper. The bytes are random: nothing on the way can profit from what they are.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type OnReadOpts, type TcpNetConnectOpts } from 'node:net';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Dealer, Router } from 'zeromq';
-import { tuneEngine } from '../cli/engine.js';
+import { receiveIntoOwnMemory } from '../bus/zeromq/ownMemory.js';
+import { ENGINE_ARGUMENTS, ENGINE_ENVIRONMENT } from '../cli/engine.js';
 import { PYTHON } from '../specs/support/python.js';
 import { cpuMs } from '../specs/support/processTable.js';
 import { startRedis } from '../specs/support/servers.js';
@@ -23,6 +24,7 @@ import { tableText } from './support/table.js';
 
 const SIZE = 1024 * 1024;
 const VALUE = randomBytes(SIZE);
+const FILE = fileURLToPath(import.meta.url);
 const CORES = 2;
 /** Tasks under way at once: fewer would have to be waked for more often. */
 const BATCH = 4;
@@ -85,6 +87,7 @@ class End {
 
 /** The other end of ZeroMQ's wire, in a process of its own. */
 async function echoOverZeromq(url: string): Promise<void> {
+  await receiveIntoOwnMemory();
   const dealer = new Dealer({ routingId: 'w' });
   dealer.connect(url);
   await dealer.send('hello');
@@ -94,6 +97,13 @@ async function echoOverZeromq(url: string): Promise<void> {
   }
 }
 
+const [variable] = Object.keys(ENGINE_ENVIRONMENT);
+if (process.env[variable ?? ''] === undefined) {
+  // Once more, as actors are run.
+  const env = { ...process.env, ...ENGINE_ENVIRONMENT };
+  const args = [...ENGINE_ARGUMENTS, FILE, ...process.argv.slice(2)];
+  process.exit(spawnSync(process.execPath, args, { env, stdio: 'inherit' }).status ?? 1);
+}
 if (process.argv[2] === '--other-end') await echoOverZeromq(process.argv[3] ?? '');
 
 const { pace, print, say } = openCommand('MPCSFaaS floor');
@@ -166,9 +176,10 @@ async function redis(): Promise<void> {
 }
 
 async function zeromq(): Promise<void> {
+  await receiveIntoOwnMemory();
   const router = new Router();
   await router.bind('tcp://127.0.0.1:*');
-  const other = fork(fileURLToPath(import.meta.url), ['--other-end', router.lastEndpoint ?? '']);
+  const other = fork(FILE, ['--other-end', router.lastEndpoint ?? '']);
   const [identity] = await router.receive();
   const batch = async (): Promise<void> => {
     for (let i = 0; i < BATCH; i++) await router.send([identity as Buffer, VALUE]);
@@ -190,7 +201,6 @@ async function pipes(): Promise<void> {
   await once(python, 'exit');
 }
 
-tuneEngine();
 for (const wire of [tcp, redis, zeromq, pipes]) await wire();
 const all = sum(rows.map(([, ours, other]) => ours + other));
 print(
