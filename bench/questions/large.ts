@@ -37,7 +37,9 @@ export const large: Question = {
             ['MPCSFaaS, Python client', spread(own), medianRatio(own, reference)],
             ['ProcessPoolExecutor(2).submit', spread(reference), '1'],
           ],
-          notes: [`${done} rounds of ${count} tasks; after as many to warm up; requests of up to 8 MiB and results as MessagePack`],
+          notes: [
+            `${done} rounds of ${count} tasks; after as many to warm up; requests of up to 8 MiB and results as MessagePack`,
+          ],
         },
         {
           title: 'Processor time per task, ms',
