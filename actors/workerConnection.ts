@@ -74,6 +74,8 @@ export class WorkerConnection implements Candidate {
   private showing = false;
   private idleTimer: unknown;
   private shownWork = false;
+  /** Tasks so far. */
+  private given = 0;
   private stopped = false;
   private readonly functions = new Set<string>();
   private readonly machine: Actor<typeof workerMachine>;
@@ -181,6 +183,7 @@ export class WorkerConnection implements Candidate {
   add(task: InFlight): void {
     this.inFlightBytes += task.bytes - (this.inFlightTasks.get(task.taskId)?.bytes ?? 0);
     this.inFlightTasks.set(task.taskId, task);
+    this.given++;
     this.showWork();
   }
 
@@ -198,9 +201,15 @@ export class WorkerConnection implements Candidate {
   private showWork(): void {
     if (this.showing || this.inFlight > 0 === this.shownWork) return;
     this.showing = true;
+    const { given } = this;
     const show = (): void => {
       this.showing = false;
       if (this.stopped || this.inFlight > 0 === this.shownWork) return;
+      // It was given something meanwhile, and has done it: idle for less than that.
+      if (this.shownWork && this.given > given) {
+        this.showWork();
+        return;
+      }
       this.shownWork = !this.shownWork;
       this.machine.send({ type: this.shownWork ? 'worker.assigned' : 'worker.idled' });
     };
