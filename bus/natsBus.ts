@@ -153,8 +153,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
         },
       });
     }
-    // The subscriptions are active once the server has answered: a component that says it is ready hears everything.
-    await connection.flush();
+    if (!(await isSubscribed(connection))) throw new Error('the connection was lost again');
     this.subscribed = true;
     if (this.away) this.options.events.restored();
     this.away = false;
@@ -167,7 +166,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
       if (type === Events.Disconnect && !this.away) {
         this.away = true;
         this.options.events.lost('connection closed');
-      } else if (type === Events.Reconnect && this.away) {
+      } else if (type === Events.Reconnect && this.away && (await isSubscribed(connection))) {
         this.away = false;
         this.options.events.restored();
       }
@@ -227,6 +226,13 @@ function accessOptions(access: NatsAccess = {}): { authenticator?: Authenticator
   ];
   return { ...(authenticator.length > 0 && { authenticator }), ...(ca !== undefined && { tls: { ca } }) };
 }
+
+/** Subscriptions are active once the server has answered: a component that says it is ready hears everything. False when it is gone before. */
+const isSubscribed = (connection: NatsConnection): Promise<boolean> =>
+  connection.flush().then(
+    () => true,
+    () => false,
+  );
 
 async function withinCloseTimeout(step: Promise<void> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
