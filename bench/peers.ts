@@ -170,10 +170,12 @@ function peerTable(own: OwnFigures): Table {
 }
 
 /** Measured beside Celery alone, so not where Celery could not be installed. */
-const singlesNote = (perSecond: number | undefined): string[] =>
-  perSecond === undefined
-    ? []
-    : [`single submits over ${CONNECTIONS} connections, each waiting for its result: ours ${perSecond.toFixed(0)}/s`];
+function singlesNote(perSecond: number | undefined): string[] {
+  if (perSecond === undefined) return [];
+  return [
+    `single submits over ${CONNECTIONS} connections, each waiting for its result: ours ${perSecond.toFixed(0)}/s`,
+  ];
+}
 
 function peerRow({ name, settings, durable }: Peer, figures: PeerFigures): Cell[] {
   const { rates, ownRates, cpuUs, p50Ms, p99Ms, efficiency, largeRate } = figures;
