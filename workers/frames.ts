@@ -150,11 +150,22 @@ export class FrameDecoder {
   /** A frame that has come in part. */
   private frame: Buffer | undefined;
   private filled = 0;
+  private spoilt: CorruptWireError | undefined;
 
   constructor(private readonly token: number) {}
 
-  /** Returns the frames that are whole now. Throws CorruptWireError, after which the decoder must not be used. */
+  /** Returns the frames that are whole now. Throws CorruptWireError, and again whatever comes then: who has spoilt the wire is not believed any more. */
   push(chunk: Buffer): RuntimeFrame[] {
+    if (this.spoilt) throw this.spoilt;
+    try {
+      return this.cut(chunk);
+    } catch (error) {
+      if (error instanceof CorruptWireError) this.spoilt = error;
+      throw error;
+    }
+  }
+
+  private cut(chunk: Buffer): RuntimeFrame[] {
     const frames: RuntimeFrame[] = [];
     let data = chunk;
     if (this.frame) {

@@ -97,6 +97,13 @@ describe('frames between the pool and a Python process', () => {
     }
   });
 
+  it('are not believed any more behind garbage, in whatever pieces they come', () => {
+    const decoder = new FrameDecoder(token);
+    expect(() => decoder.push(Buffer.from('junk'.repeat(9)))).to.throw(CorruptWireError, 'token');
+    expect(() => decoder.push(whole)).to.throw(CorruptWireError, 'token');
+    expect(() => decoder.push(Buffer.alloc(0))).to.throw(CorruptWireError, 'token');
+  });
+
   it('never lets garbage through as anything but corruption', () => {
     for (let seed = 1; seed < 2_000; seed++) {
       const garbage = Buffer.from(whole);
