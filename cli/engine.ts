@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
  * - What was freed is given back to the system when an actor has been idle for a while. V8 marks the whole heap three times for that; the
  *   second and third time find nothing (measured), and cost an idle platform 1 percent of a core in its first half minute.
  * - Code is made ready for the optimiser when it first runs, which makes the first 20,000 tasks cheaper by a tenth; and optimised after a fifth of the
- *   usual time in it: while single tasks come one by one it is compiled for minutes else, and the slowest percent of them wait for that
+ *   usual time in it: while single tasks come one by one it is compiled for thousands of tasks else, and the slowest percent of them wait for that
  *   (measured: p99 3.6 instead of 4.0 times the median).
  */
 const WHILE_RUNNING = [

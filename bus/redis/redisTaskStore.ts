@@ -55,39 +55,16 @@ export interface RedisTaskStoreOptions {
 
 const MAX_REQUIREMENTS = 1_000;
 
+/** The Lua files that scripts need which end tasks. */
+const ENDING = ['tenant', 'ending', 'requirement', 'usage', 'retained', 'waiting'] as const;
+
 const scripts = {
   submit: new Script<number[]>('submit', ...CLAIMING, 'waiting'),
   renew: new Script<number[]>('renew'),
-  settle: new Script<number | Buffer[]>(
-    'settle',
-    'story',
-    'tenant',
-    'ending',
-    'requirement',
-    'usage',
-    'retained',
-    'waiting',
-  ),
+  settle: new Script<number | Buffer[]>('settle', 'story', ...ENDING),
   release: new Script<number[]>('release', 'story', 'tenant', 'requirement', 'usage'),
-  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>(
-    'cancel',
-    'tenant',
-    'ending',
-    'requirement',
-    'usage',
-    'retained',
-    'waiting',
-  ),
-  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>(
-    'reap',
-    'story',
-    'tenant',
-    'ending',
-    'requirement',
-    'usage',
-    'retained',
-    'waiting',
-  ),
+  cancel: new Script<[Buffer, Buffer, Buffer, Buffer?][]>('cancel', ...ENDING),
+  reap: new Script<[number, ...[Buffer, Buffer, number, Buffer, Buffer][]]>('reap', 'story', ...ENDING),
 };
 
 /** The task store on Redis: one Lua script per step, see `keys.ts` for where things lie. */
