@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import standalone from 'ioredis/built/connectors/StandaloneConnector.js';
 import { PlatformError } from '../errors.js';
 
 /** No command waits longer than this; a Redis that takes longer is treated as away. */
@@ -22,6 +23,21 @@ export interface RedisAccess {
 }
 
 /**
+ * ioredis listens to the first error of a socket alone. After one that we end, because its certificate is not to be trusted, TLS may tell of
+ * a second, which nobody would catch: it ended the process.
+ */
+class Connector extends standalone.default {
+  constructor(options: unknown) {
+    super(options as ConstructorParameters<typeof standalone.default>[0]);
+  }
+
+  override connect(...args: Parameters<Connected>): ReturnType<Connected> {
+    return super.connect(...args).then((stream) => stream.on('error', () => undefined));
+  }
+}
+type Connected = InstanceType<typeof standalone.default>['connect'];
+
+/**
  * A connection that fails fast: commands are refused while Redis is away (never queued, never repeated behind the caller's
  * back, since only the caller knows whether repeating is safe), and it reconnects by itself for ever.
  */
@@ -30,6 +46,7 @@ export function connectRedis(access: string | (() => RedisAccess), events: Depen
   const { url } = accessNow();
   const place = url.startsWith('unix://') ? decodeURI(new URL(url).pathname) : url;
   const redis = new Redis(place, {
+    Connector,
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

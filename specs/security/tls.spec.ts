@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, type PeerCertificate } from 'node:tls';
 import { expect } from 'chai';
 import { NatsBus } from '../../bus/natsBus.js';
@@ -75,6 +76,19 @@ describe('Servers that others reach', function () {
     expect(bus.connected).to.equal(false);
     connection.disconnect();
     await bus.close();
+  });
+
+  it('may say more after they have not been believed: the process lives', async () => {
+    const connection = openRedis('rediss', stranger.certificate);
+    let stream: Duplex | undefined;
+    await eventually('Redis is spoken to', () => {
+      stream = (connection as unknown as { stream?: Duplex }).stream;
+      return stream !== undefined;
+    });
+    await eventually('it is not believed', () => stream?.destroyed === true);
+    // What TLS does when the server answers to the end of the handshake: nobody would catch it.
+    expect(() => stream?.emit('error', new Error('decode error'))).not.to.throw();
+    connection.disconnect();
   });
 
   it('show a new certificate to whoever comes, while who is there notices nothing', async () => {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FsyncPolicy } from '../../bus/config.js';
 import { startNats as startNatsServer, startRedis as startRedisServer, type Server } from '../../cli/servers.js';
+import { eventually } from './eventually.js';
 import { noteSignal } from './frozen.js';
 
 export { freePort } from '../../cli/freePort.js';
@@ -63,12 +64,23 @@ async function startServer(name: 'redis' | 'nats', start: typeof startRedisServe
 
 const NOT_ENDING: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT', 'SIGUSR1', 'SIGUSR2', 'SIGHUP'];
 
-/** Sends a signal and, unless it is one that leaves a process running, waits until it has ended. */
+/** Sends a signal, and waits until the process has stopped or ended, where it is one that does that. */
 export async function killAndWait(
   target: { readonly pid: number; kill(signal: NodeJS.Signals): void; readonly exited: Promise<string> },
   signal: NodeJS.Signals,
 ): Promise<void> {
   noteSignal(target.pid, signal);
   target.kill(signal);
+  if (signal === 'SIGSTOP') await eventually('it has stopped', () => hasStopped(target.pid));
   if (!NOT_ENDING.includes(signal)) await target.exited;
+}
+
+/** Each thread by itself, when it runs next: on a busy machine the others go on meanwhile. Where there is no /proc (macOS) it is believed. */
+function hasStopped(pid: number): boolean {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.every((id) => /^\d+ \(.*\) [TtZX]/.test(readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8')));
+  } catch {
+    return true;
+  }
 }
