@@ -58,6 +58,8 @@ export class ResultStream implements GroupListener {
   /** Ended, their results not in memory; in order, from `backlogStart` on. */
   private backlog: number[] = [];
   private backlogStart = 0;
+  /** How many of them are asked for at once: about twice as many as the bytes of a read have been enough for. */
+  private readResults = MAX_READ_RESULTS;
   private wanted = false;
   private producing = false;
   private woken = false;
@@ -182,12 +184,14 @@ export class ResultStream implements GroupListener {
   private async backlogChunk(): Promise<Buffer[] | undefined> {
     if (this.backlog.length === 0 || this.retry !== undefined) return undefined;
     const { group, reader } = this.options;
-    const indexes = this.backlog.slice(this.backlogStart, this.backlogStart + MAX_READ_RESULTS);
+    const indexes = this.backlog.slice(this.backlogStart, this.backlogStart + this.readResults);
     const taskIds = indexes.map((index) => group.taskIds[index] ?? '');
     const deliveries: Delivery[] = [];
     const again: number[] = [];
     try {
       const outcomes = await reader.readOutcomesUpTo(taskIds, MAX_READ_BYTES, this.options.asker);
+      const read = outcomes.filter((outcome) => outcome !== 'unread').length;
+      this.readResults = Math.min(2 * read, MAX_READ_RESULTS);
       indexes.forEach((index, position) => {
         const outcome = outcomes[position];
         if (outcome === 'unread') again.push(index);
