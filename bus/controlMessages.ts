@@ -9,6 +9,8 @@ export interface SettledTask {
   /** Absent when it is too large to travel in an event: read it from the store. */
   payload?: Buffer;
   failure?: Failure;
+  /** Nobody vouches for it, whoever hears it has to look whether it is true. Never sent. */
+  isHint?: true;
 }
 
 export interface WorkerBeat {

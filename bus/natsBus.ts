@@ -212,7 +212,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (!seal || !SEALED.includes(message.type)) return message;
     if (seal.isGenuine(event.data, event.headers?.get(SEAL_HEADER) ?? '')) return message;
     if (message.type !== 'tasks.settled') return undefined;
-    return { type: message.type, tasks: message.tasks.map(({ taskId, state }) => ({ taskId, state })) };
+    return { type: message.type, tasks: message.tasks.map(({ taskId, state }) => ({ taskId, state, isHint: true })) };
   }
 }
 

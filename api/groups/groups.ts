@@ -182,7 +182,7 @@ export class Groups {
   /** Tasks have ended. Those that no stream waits for cost one look into a map. */
   onSettled(tasks: readonly SettledTask[]): void {
     for (const task of tasks) {
-      if (task.payload === undefined) {
+      if (task.isHint) {
         for (const one of this.expected.get(task.taskId)) this.checks.push(one);
       } else {
         for (const { group, index } of this.expected.end(task)) group.end(index, task.state, task);

@@ -115,7 +115,8 @@ describe('The seal of control events', () => {
       it(`leaves results of ${who} out, which are then read from Redis`, async () => {
         (await bus('stranger', seal)).send('tasks.settled', { type: 'tasks.settled', tasks });
         await until(() => heard.length > 0);
-        expect(heard).to.deep.equal([{ type: 'tasks.settled', tasks: [{ taskId: 't', state: 'completed' }] }]);
+        const hint = { taskId: 't', state: 'completed', isHint: true };
+        expect(heard).to.deep.equal([{ type: 'tasks.settled', tasks: [hint] }]);
       });
     }
   });
