@@ -4,7 +4,7 @@ import { type Bed, withBed } from '../support/bed.js';
 import type { Program } from '../support/program.js';
 import type { Question } from '../support/question.js';
 import { type Pace, rounds, scaled } from '../support/rounds.js';
-import { median, percentile } from '../support/statistics.js';
+import { median, medianRatio, percentile } from '../support/statistics.js';
 import type { Cell } from '../support/table.js';
 
 const BUDGET_SECONDS = 15;
@@ -32,8 +32,13 @@ class Trips {
     return median(this.p99);
   }
 
-  row(name: string): Cell[] {
-    return [name, this.p50Ms, median(this.p95), this.p99Ms];
+  /** Of trips that were measured beside these, round by round. */
+  p50To(others: Trips): number {
+    return medianRatio(this.p50, others.p50);
+  }
+
+  row(name: string, others?: Trips): Cell[] {
+    return [name, this.p50Ms, median(this.p95), this.p99Ms, others ? this.p50To(others) : '1'];
   }
 }
 
@@ -43,26 +48,27 @@ export const roundTrips: Question = {
   ask: async ({ bed, pool, pace, say }) => {
     const rows: Cell[][] = [];
     const figures: Record<string, number> = {};
+    const pooled = new Trips();
     for (const mode of MODES) {
       say(`round trips in ${mode} mode`);
-      const measure = (of: Bed) => measureMode(of, pace);
-      const { bare, python } = mode === 'push' ? await measure(bed) : await withBed({ mode }, measure);
-      rows.push(bare.row(`${mode}, bare-bones client`), python.row(`${mode}, Python client (a socket)`));
+      const measure = (of: Bed) => measureMode(of, pool, pooled, pace);
+      const { bare, python, beside } = mode === 'push' ? await measure(bed) : await withBed({ mode }, measure);
+      rows.push(
+        bare.row(`${mode}, bare-bones client`, beside),
+        python.row(`${mode}, Python client (a socket)`, beside),
+      );
+      figures[`roundTrips.${mode}.p50ToPool`] = bare.p50To(beside);
       figures[`roundTrips.${mode}.p50Ms`] = bare.p50Ms;
       figures[`roundTrips.${mode}.p99Ms`] = bare.p99Ms;
       figures[`roundTrips.${mode}.pythonP50Ms`] = python.p50Ms;
       figures[`roundTrips.${mode}.pythonP99Ms`] = python.p99Ms;
     }
-    const local = new Trips();
-    await rounds(pace.rounds, BUDGET_SECONDS, async () => {
-      local.add(await pythonTrips(pool, scaled(TRIPS, pace, 50)));
-    });
     return {
       tables: [
         {
           title: 'One round trip on an idle platform, ms: submit, then wait for the result',
-          columns: ['', 'p50', 'p95', 'p99'],
-          rows: [...rows, local.row('ProcessPoolExecutor(2)')],
+          columns: ['', 'p50', 'p95', 'p99', 'p50 x pool'],
+          rows: [...rows, pooled.row('ProcessPoolExecutor(2)')],
           notes: [
             `up to ${pace.rounds} rounds of ${scaled(TRIPS, pace, 50)} trips over one connection, after ${scaled(WARM_UP_TRIPS, pace, 50)} to warm up; medians of the rounds' percentiles`,
           ],
@@ -73,17 +79,26 @@ export const roundTrips: Question = {
   },
 };
 
-async function measureMode(bed: Bed, pace: Pace): Promise<{ bare: Trips; python: Trips }> {
+/** `beside`: the pool's, measured in turns with them, and kept in `pooled` as well. */
+async function measureMode(
+  bed: Bed,
+  pool: Program,
+  pooled: Trips,
+  pace: Pace,
+): Promise<{ bare: Trips; python: Trips; beside: Trips }> {
   const { platform, functionIds, client } = bed;
   const payload = (await bed.pickle('5')).toString('base64');
   const count = scaled(TRIPS, pace, 50);
   const bareTrips = (trips = count) =>
     measureTrips(platform.apiUrl, { functionId: functionIds.noop, payload, count: trips });
   await bareTrips(scaled(WARM_UP_TRIPS, pace, 50));
-  const trips = { bare: new Trips(), python: new Trips() };
+  const trips = { bare: new Trips(), python: new Trips(), beside: new Trips() };
   await rounds(pace.rounds, BUDGET_SECONDS, async () => {
     trips.bare.add(await bareTrips());
     trips.python.add(await pythonTrips(client, count));
+    const poolTrips = await pythonTrips(pool, count);
+    trips.beside.add(poolTrips);
+    pooled.add(poolTrips);
   });
   return trips;
 }
