@@ -29,7 +29,7 @@ async function serveWorkers(component: Component, config: Config): Promise<Servi
   const wire = securedWire(component, config);
   const router = await bindRouter(component, config, wire);
   const dispatcher = await startDispatcher(component, config, router);
-  await wire?.follow(router.listener, (addresses) => {
+  await wire?.follow(router.routers, (addresses) => {
     dispatcher.table.expel(addresses);
   });
   const address = reachableAddress(router.endpoint);

@@ -1,10 +1,10 @@
-import { Request, type Router } from 'zeromq';
+import { Request } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import { batchLength, type BatchLimits } from '../batches.js';
 import { OneWriter } from '../oneWriter.js';
 import type { ConnectOptions, RouterOptions } from './pushBus.js';
 import { receiveIntoOwnMemory } from './ownMemory.js';
-import { bindRouter, type RouterSocket } from './routerSocket.js';
+import { Routers } from './routers.js';
 import { curveClient, watchHandshakes, workerAddress } from './security/routerSecurity.js';
 import { frameLimits, MAX_FRAME_BYTES, newAddress, Receiver, sendOff } from './wire.js';
 
@@ -59,14 +59,12 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private readonly writer: OneWriter<Reply<Outgoing>>;
   private readonly limits: BatchLimits<Outgoing>;
   private readonly sweeper: NodeJS.Timeout;
-  private readonly socket: Router;
 
   private constructor(
     private readonly options: RouterOptions<Incoming, Outgoing>,
     /** Where it listens. */
-    readonly listener: RouterSocket,
+    readonly routers: Routers,
   ) {
-    this.socket = listener.socket;
     this.receiver = new Receiver(options.incoming, this.stats, options.onError, options.security?.gate);
     this.limits = frameLimits(options.outgoing, (message: Outgoing) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { maxItems: 1, onError: options.onError });
@@ -77,13 +75,13 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
   static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PullRouterBus<In, Out>> {
-    const bus = new PullRouterBus<In, Out>(options, await bindRouter(endpoint, options.security));
-    void bus.read();
+    const bus = new PullRouterBus<In, Out>(options, await Routers.bind(endpoint, options.security));
+    bus.routers.listen((frames) => bus.hear(frames));
     return bus;
   }
 
   get endpoint(): string {
-    return this.socket.lastEndpoint ?? '';
+    return this.routers.endpoint;
   }
 
   send(to: Address, message: Outgoing): void {
@@ -108,30 +106,28 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     this.receiver.close();
     await sendOff(this.writer, this.stats);
     for (const { waiting } of this.mailboxes.values()) this.stats.undeliverable += waiting.length;
-    this.listener.close();
+    this.routers.close();
   }
 
-  private async read(): Promise<void> {
-    for await (const [identity, delimiter, kind, address, body, ...binaries] of this.socket) {
-      const isRequest = identity && delimiter?.length === 0 && kind && address?.length && body;
-      const verb = kind?.toString('latin1');
-      if (!isRequest || (verb !== FETCH && verb !== SEND)) {
-        this.receiver.drop('a message that is no request of a pull worker');
-        continue;
-      }
-      const from = address.toString('latin1');
-      if (this.options.security?.gate.admitsPeer(from) === false) {
-        this.stats.dropped++;
-        continue;
-      }
-      const mailbox = this.mailboxOf(from);
-      if (body.length > 0 || verb === SEND) this.receiver.receive(body, from, ...binaries);
-      if (verb === FETCH) {
-        mailbox.parked = identity;
-        mailbox.parkedAtMs = performance.now();
-        this.answer(mailbox);
-      } else this.writer.push({ identity });
+  private hear([identity, delimiter, kind, address, body, ...binaries]: Buffer[]): void {
+    const isRequest = identity && delimiter?.length === 0 && kind && address?.length && body;
+    const verb = kind?.toString('latin1');
+    if (!isRequest || (verb !== FETCH && verb !== SEND)) {
+      this.receiver.drop('a message that is no request of a pull worker');
+      return;
     }
+    const from = address.toString('latin1');
+    if (this.options.security?.gate.admitsPeer(from) === false) {
+      this.stats.dropped++;
+      return;
+    }
+    const mailbox = this.mailboxOf(from);
+    if (body.length > 0 || verb === SEND) this.receiver.receive(body, from, ...binaries);
+    if (verb === FETCH) {
+      mailbox.parked = identity;
+      mailbox.parkedAtMs = performance.now();
+      this.answer(mailbox);
+    } else this.writer.push({ identity });
   }
 
   private mailboxOf(address: Address): Mailbox<Outgoing> {
@@ -159,7 +155,7 @@ export class PullRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
       const messages = mailbox?.waiting.splice(0, batchLength(mailbox.waiting, this.limits)) ?? [];
       const body = messages.length > 0 ? this.options.outgoing.encode(messages) : [NOTHING];
       try {
-        await this.socket.send([identity, NOTHING, ...body]);
+        await this.routers.send([identity, NOTHING, ...body]);
         this.stats.sent += messages.length;
       } catch {
         // The requester has given up and comes back, or has come back, under a new identity: what was for it waits on.

@@ -1,9 +1,9 @@
-import { Dealer, type Router } from 'zeromq';
+import { Dealer } from 'zeromq';
 import { type Address, type Bus, type BusStats, DISPATCHER, newBusStats } from '../bus.js';
 import type { Codec } from '../codec.js';
 import { OneWriter } from '../oneWriter.js';
 import { receiveIntoOwnMemory } from './ownMemory.js';
-import { bindRouter, type RouterSocket } from './routerSocket.js';
+import { Routers } from './routers.js';
 import {
   curveClient,
   type RouterSecurity,
@@ -43,14 +43,12 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
   private closed = false;
   private readonly receiver: Receiver<Incoming>;
   private readonly writer: OneWriter<{ to: Address; message: Outgoing }>;
-  private readonly socket: Router;
 
   private constructor(
     private readonly options: RouterOptions<Incoming, Outgoing>,
     /** Where it listens. */
-    readonly listener: RouterSocket,
+    readonly routers: Routers,
   ) {
-    this.socket = listener.socket;
     this.receiver = new Receiver(options.incoming, this.stats, options.onError, options.security?.gate);
     const limits = frameLimits(options.outgoing, ({ message }: { to: Address; message: Outgoing }) => message);
     this.writer = new OneWriter((batch) => this.flush(batch), { ...limits, onError: options.onError });
@@ -58,13 +56,13 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
 
   /** @throws when the endpoint (`tcp://host:port`, port `*` for a free one) cannot be bound. */
   static async bind<In, Out>(endpoint: string, options: RouterOptions<In, Out>): Promise<PushRouterBus<In, Out>> {
-    const bus = new PushRouterBus<In, Out>(options, await bindRouter(endpoint, options.security));
-    void bus.read();
+    const bus = new PushRouterBus<In, Out>(options, await Routers.bind(endpoint, options.security));
+    bus.routers.listen((frames) => bus.hear(frames));
     return bus;
   }
 
   get endpoint(): string {
-    return this.socket.lastEndpoint ?? '';
+    return this.routers.endpoint;
   }
 
   send(to: Address, message: Outgoing): void {
@@ -80,20 +78,18 @@ export class PushRouterBus<Incoming, Outgoing> implements Bus<Incoming, Outgoing
     this.closed = true;
     this.receiver.close();
     await sendOff(this.writer, this.stats);
-    this.listener.close();
+    this.routers.close();
   }
 
-  private async read(): Promise<void> {
-    for await (const [identity, frame, ...binaries] of this.socket) {
-      if (!identity || !frame) this.receiver.drop('a message that is not identity and frame');
-      else this.receiver.receive(frame, identity.toString('latin1'), ...binaries);
-    }
+  private hear([identity, frame, ...binaries]: Buffer[]): void {
+    if (!identity || !frame) this.receiver.drop('a message that is not identity and frame');
+    else this.receiver.receive(frame, identity.toString('latin1'), ...binaries);
   }
 
   private async flush(batch: { to: Address; message: Outgoing }[]): Promise<void> {
     for (const [to, messages] of byPeer(batch)) {
       try {
-        await this.socket.send([Buffer.from(to, 'latin1'), ...this.options.outgoing.encode(messages)]);
+        await this.routers.send([Buffer.from(to, 'latin1'), ...this.options.outgoing.encode(messages)]);
         this.stats.sent += messages.length;
       } catch {
         this.stats.undeliverable += messages.length; // EHOSTUNREACH: gone; EAGAIN: its queue is full.

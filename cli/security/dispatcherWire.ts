@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { every, systemClock } from '../../actors/clock.js';
 import type { Address } from '../../bus/bus.js';
 import type { WorkerMessage } from '../../bus/messages.js';
-import type { RouterSocket } from '../../bus/zeromq/routerSocket.js';
+import type { Routers } from '../../bus/zeromq/routers.js';
 import type { RouterSecurity } from '../../bus/zeromq/security/routerSecurity.js';
 import { type AllowedWorker, WorkerGate } from '../../bus/zeromq/security/workerGate.js';
 import { BoundedNotices } from './boundedNotices.js';
@@ -51,15 +51,15 @@ export class DispatcherWire {
   }
 
   /** Goes on as the files say. Resolves when all keys are listened with. */
-  async follow(listener: RouterSocket, onExpelled: (addresses: Address[]) => void): Promise<void> {
-    this.listening.set(this.security.keys.publicKey, listener.socket.lastEndpoint ?? '');
+  async follow(routers: Routers, onExpelled: (addresses: Address[]) => void): Promise<void> {
+    this.listening.set(this.security.keys.publicKey, routers.endpoint);
     this.gate.onExpelled((addresses) => {
       this.log.warn({ connections: addresses.length }, 'shut out: the key of these workers was revoked or has expired');
       onExpelled(addresses);
     });
     const again = (): void => {
       this.following = this.following
-        .then(() => this.adopt(listener))
+        .then(() => this.adopt(routers))
         .catch((error: unknown) => {
           this.notices.notice(`a change of the key files: ${String(error)} What they said before stands.`);
         });
@@ -73,7 +73,7 @@ export class DispatcherWire {
       watchForChanges([this.paths.dispatcherKeys, this.paths.workerKeys], again),
       every(systemClock, EXPIRY_MS, expire),
     );
-    await this.adopt(listener);
+    await this.adopt(routers);
   }
 
   async stop(): Promise<void> {
@@ -82,20 +82,20 @@ export class DispatcherWire {
     this.notices.stop();
   }
 
-  private async adopt(listener: RouterSocket): Promise<void> {
+  private async adopt(routers: Routers): Promise<void> {
     this.keys = readDispatcherKeys(this.paths.dispatcherKeys);
     const keys = this.keysInUse();
     this.gate.setServerKeys(keys);
     this.gate.setWorkers(this.allowed());
     for (const key of keys) {
       if (this.listening.has(key.publicKey)) continue;
-      this.listening.set(key.publicKey, await listener.listenAlso(`tcp://${this.host}:${key.port}`, key));
+      this.listening.set(key.publicKey, await routers.listenAlso(`tcp://${this.host}:${key.port}`, key));
       this.log.info({ port: key.port }, 'waiting for workers with a new key');
     }
     for (const [publicKey, endpoint] of this.listening) {
       if (keys.some((key) => key.publicKey === publicKey)) continue;
       this.listening.delete(publicKey);
-      await listener.stopListening(endpoint);
+      routers.stopListening(endpoint);
       this.log.info({ endpoint }, 'the old key has retired: who knows no other is not heard any more');
     }
   }

@@ -167,18 +167,41 @@ for (const mode of ['push', 'pull'] as const) {
       const newer = newCurveKeys();
       const old = router.endpoint;
       gate.setServerKeys([server, newer]);
-      const url = await router.listener.listenAlso('tcp://127.0.0.1:*', newer);
+      const url = await router.routers.listenAlso('tcp://127.0.0.1:*', newer);
       const [before, after] = [worker(ada, { url: old }), worker(bob, { url, serverKey: newer.publicKey })];
       before.bus.send(DISPATCHER, hello('ada'));
       after.bus.send(DISPATCHER, hello('bob'));
       await until(() => heard.length === 2);
-      await router.listener.stopListening(old);
+      for (const one of [before, after]) router.send(one.bus.address, { type: 'sayHello', sequence: 3 });
+      await until(() => before.got.length === 1 && after.got.length === 1);
+      router.routers.stopListening(old);
       gate.setServerKeys([newer]);
       before.bus.send(DISPATCHER, beat(1));
       after.bus.send(DISPATCHER, beat(2));
       await until(() => heard.length === 3);
       await sleep(LONG_ENOUGH_MS);
       expect(heard.slice(2).map(({ from }) => from)).to.deep.equal([after.bus.address]);
+    });
+
+    it('misses nothing that comes while it begins and ceases to listen with other keys', async () => {
+      const { bus, got } = worker(ada);
+      bus.send(DISPATCHER, hello('ada'));
+      await until(() => heard.length === 1);
+      const sent = { beats: 0, answers: 0 };
+      const flow = setInterval(() => {
+        bus.send(DISPATCHER, beat(sent.beats++));
+        router.send(bus.address, { type: 'sayHello', sequence: sent.answers++ });
+      }, 0);
+      for (let times = 0; times < 20; times++) {
+        const newer = newCurveKeys();
+        gate.setServerKeys([server, newer]);
+        router.routers.stopListening(await router.routers.listenAlso('tcp://127.0.0.1:*', newer));
+      }
+      await until(() => sent.beats > 20);
+      clearInterval(flow);
+      await until(() => heard.length === 1 + sent.beats && got.length === sent.answers);
+      expect(errors).to.deep.equal([]);
+      expect(router.stats.undeliverable).to.equal(0);
     });
 
     it('takes altered bytes for nothing, and a recorded conversation as well', async () => {
