@@ -191,7 +191,7 @@ export class ResultStream implements GroupListener {
     try {
       const outcomes = await reader.readOutcomesUpTo(taskIds, MAX_READ_BYTES, this.options.asker);
       const read = outcomes.filter((outcome) => outcome !== 'unread').length;
-      this.readResults = Math.min(2 * read, MAX_READ_RESULTS);
+      this.readResults = Math.min(2 * read + 1, MAX_READ_RESULTS);
       indexes.forEach((index, position) => {
         const outcome = outcomes[position];
         if (outcome === 'unread') again.push(index);
