@@ -33,6 +33,7 @@ const CORES = 2;
 const BATCH = 4;
 /** What a small message has on any of the wires, about. */
 const WORD = Buffer.alloc(128, 'w');
+/** How Redis is asked to tell what comes on a channel, and told something for it; and how long its answers are. */
 const HEAR = '*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n';
 const TELL = `*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$${WORD.length}\r\n`;
 const HEARD_BYTES = `*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n`.length;
@@ -126,7 +127,7 @@ const trips: number[] = [];
 /** How a wire is used: as often as that at once, or one after the other. */
 type Use = (once: () => Promise<unknown>, otherPid: number) => Promise<void>;
 
-/** Processor time per task, ms: of this process, of what is at the other end, and of the kernel's own threads, which write files. */
+/** Processor time per task, ms: of this process, of what is at the other end, and of all others: the kernel's own threads, which write files, above all. */
 const cost: Use = async (batch, otherPid) => {
   for (let i = 0; i < batches / 5; i++) await batch();
   const [other, machine, own] = [cpuMs(otherPid), machineMs(), process.cpuUsage()];
@@ -257,11 +258,11 @@ const all = sum(costs.flat());
 print(
   tableText({
     title: '1 MiB in and out over bare wires, ms of processor time per task',
-    columns: ['wire', 'one end (Node)', 'the other', "kernel's threads", 'together'],
+    columns: ['wire', 'one end (Node)', 'the other', 'all others', 'together'],
     rows: [...costs.map((parts, i) => [WIRES[i] ?? '', ...parts, sum(parts)]), ['in all', '', '', '', all]],
     notes: [
       `${batches * BATCH} tasks, ${BATCH} at a time; ${CORES} cores that do nothing else: at most ${(CORES * (1000 / all)).toFixed(0)} tasks/s`,
-      'Redis: both written and read, results kept. The kernel writes the append-only file to the disk, and finds memory',
+      'Redis: both written and read, results kept. All others: the kernel, which writes the append-only file, above all; on a machine that does nothing else',
     ],
   }),
 );
