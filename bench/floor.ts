@@ -15,7 +15,7 @@ import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Dealer, Router } from 'zeromq';
 import { receiveIntoOwnMemory } from '../bus/zeromq/ownMemory.js';
-import { ENGINE_ARGUMENTS, ENGINE_ENVIRONMENT } from '../cli/engine.js';
+import { ENGINE_ENVIRONMENT, tuneEngine } from '../cli/engine.js';
 import { PYTHON } from '../specs/support/python.js';
 import { childrenOf, cpuMs } from '../specs/support/processTable.js';
 import { startRedis } from '../specs/support/servers.js';
@@ -112,9 +112,10 @@ const [variable] = Object.keys(ENGINE_ENVIRONMENT);
 if (process.env[variable ?? ''] === undefined) {
   // Once more, as actors are run.
   const env = { ...process.env, ...ENGINE_ENVIRONMENT };
-  const args = [...ENGINE_ARGUMENTS, FILE, ...process.argv.slice(2)];
+  const args = [FILE, ...process.argv.slice(2)];
   process.exit(spawnSync(process.execPath, args, { env, stdio: 'inherit' }).status ?? 1);
 }
+tuneEngine();
 if (process.argv[2] === '--other-end') await echoOverZeromq(process.argv[3] ?? '', Number(process.argv[4]));
 
 const { pace, print, say } = openCommand('MPCSFaaS floor');

@@ -1,5 +1,5 @@
 /**
- * `node dist/bench/profile.js [push|pull|local] [batch|singles|large|many]`: where the microseconds go, function by function, in each
+ * `node dist/bench/profile.js [push|pull|local] [batch|singles|trips|large|many]`: where the microseconds go, function by function, in each
  * Node process. Sampling costs a little itself: shares count here, not sums.
  */
 import { mkdtempSync, readFileSync } from 'node:fs';
@@ -29,12 +29,9 @@ const SCENARIOS = {
     await throughputOf(client, tasks);
     return tasks + 5_000;
   },
-  singles: async (bed: Bed, seconds: number): Promise<number> => {
-    const { platform, functionIds } = bed;
-    const payload = (await bed.pickle('5')).toString('base64');
-    const options = { functionId: functionIds.noop, payload, connections: 64, seconds };
-    return (await singleSubmits(platform.apiUrl, options)).tripsMs.length;
-  },
+  singles: (bed: Bed, seconds: number): Promise<number> => singles(bed, seconds, 64),
+  /** One after the other on an idle platform. */
+  trips: (bed: Bed, seconds: number): Promise<number> => singles(bed, seconds, 1),
   large: async ({ client }: Bed, seconds: number): Promise<number> => {
     const count = 50;
     const beganAt = performance.now();
@@ -54,6 +51,12 @@ const SCENARIOS = {
     return tasks;
   },
 };
+
+async function singles({ platform, functionIds, pickle }: Bed, seconds: number, connections: number): Promise<number> {
+  const payload = (await pickle('5')).toString('base64');
+  const options = { functionId: functionIds.noop, payload, connections, seconds };
+  return (await singleSubmits(platform.apiUrl, options)).tripsMs.length;
+}
 
 const { names, pace, print, say } = openCommand('MPCSFaaS profile');
 const mode = MODES.find((one) => names.includes(one)) ?? 'push';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Environment } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import { ChildProcess } from './childProcess.js';
-import { ENGINE_ARGUMENTS, ENGINE_ENVIRONMENT } from './engine.js';
+import { ENGINE_ENVIRONMENT } from './engine.js';
 import { lastLine } from './lastLine.js';
 import { StartError } from './startError.js';
 
@@ -43,7 +43,7 @@ export async function startActor(options: ActorOptions): Promise<ActorProcess> {
   const child = await ChildProcess.launch({
     name: options.name,
     command: process.execPath,
-    args: [...ENGINE_ARGUMENTS, '--enable-source-maps', MAIN, ...options.args],
+    args: ['--enable-source-maps', MAIN, ...options.args],
     env: { ...ENGINE_ENVIRONMENT, ...options.env },
     ipc: true,
     ...(options.logFile === undefined ? {} : { logFile: options.logFile }),

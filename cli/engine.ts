@@ -11,20 +11,16 @@ import { setFlagsFromString } from 'node:v8';
  *   usual time in it: while single tasks come one by one it is compiled for thousands of tasks else, and the slowest percent of them wait for that
  *   (measured: p99 3.6 instead of 4.0 times the median).
  */
-const WHILE_RUNNING = [
+const FLAGS = [
   ...['--heap-growing-percent=400', '--always-sparkplug', '--no-lazy-feedback-allocation'],
   '--memory-reducer-single-gc',
   '--interrupt-budget=15000',
 ];
 
-/**
- * More room for what lives for milliseconds: half as many scavenges, and fewer survivors of each. With 4 MiB, which stay in the processor's caches, tasks
- * one by one were a few percent faster, and batches a tenth slower (measured). V8 takes it only at its start.
- */
-const AT_START = ['--max-semi-space-size=32'];
-
-/** Arguments of `node` for an actor. */
-export const ENGINE_ARGUMENTS: readonly string[] = [...AT_START, ...WHILE_RUNNING];
+/** Has V8 run this process so. Before most of its code has run. */
+export function tuneEngine(): void {
+  for (const flag of FLAGS) setFlagsFromString(flag);
+}
 
 /**
  * How glibc keeps memory for it: up to so much that is free stays. By itself it gives each large buffer back at once, and the kernel clears
@@ -32,8 +28,3 @@ export const ENGINE_ARGUMENTS: readonly string[] = [...AT_START, ...WHILE_RUNNIN
  */
 const KEPT_BYTES = String(32 * 1024 * 1024);
 export const ENGINE_ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: KEPT_BYTES, MALLOC_TRIM_THRESHOLD_: KEPT_BYTES } as const;
-
-/** The arguments that can still be given to an actor that people have started themselves. */
-export function tuneEngine(): void {
-  for (const flag of WHILE_RUNNING) setFlagsFromString(flag);
-}
