@@ -75,7 +75,12 @@ export const queueDepth: Question = {
 const newRates = (): Rates => ({ submit: [], claim: [], settle: [] });
 
 /** Submits, claims and settles `count` tasks in each store, and adds how many a second each step came to. */
-async function inTurns(empty: Store, deep: Store, count: number, rates: Record<'empty' | 'deep', Rates>): Promise<void> {
+async function inTurns(
+  empty: Store,
+  deep: Store,
+  count: number,
+  rates: Record<'empty' | 'deep', Rates>,
+): Promise<void> {
   const stores = { empty, deep };
   for (const step of STEPS) {
     const spentMs = { empty: 0, deep: 0 };
@@ -117,7 +122,7 @@ class Store {
 
   /** Has so many of the oldest tasks run next. */
   async claim(count: number): Promise<void> {
-    for (let left = count; left > 0; ) {
+    for (let left = count; left > 0;) {
       const { claimed } = await this.store.claim('bench', Math.min(BATCH, left));
       this.running.push(...claimed);
       left -= claimed.length;

@@ -1,7 +1,7 @@
 import { runBatch } from '../client/batchClient.js';
 import { type Bed, startBed } from '../support/bed.js';
 import type { Question } from '../support/question.js';
-import { rounds, tasksFor } from '../support/rounds.js';
+import { inTurn, rounds, tasksFor } from '../support/rounds.js';
 import { medianRatio, spread } from '../support/statistics.js';
 import { findProgram } from '../../workers/sandbox/runtimePaths.js';
 
@@ -35,11 +35,7 @@ export const sandbox: Question = {
       const tasks = tasksFor(rate, pace.secondsPerMeasurement);
       const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
         say(`sandbox, round ${index + 1}`);
-        // Each goes first as often as the others.
-        for (let turn = 0; turn < all.length; turn++) {
-          const { bed, rates } = all[(turn + index) % all.length] as Variant;
-          rates.push(await run(bed, tasks));
-        }
+        for (const { bed, rates } of inTurn(all, index)) rates.push(await run(bed, tasks));
       });
       const none = all[0]?.rates ?? [];
       const ratioOf = (name: string): number => medianRatio(all.find((one) => one.name === name)?.rates ?? [], none);

@@ -5,7 +5,7 @@ import { FUNCTIONS } from '../support/bed.js';
 import { CpuShares, withOwnCpu } from '../support/cpuShares.js';
 import { platformProcesses } from '../support/processes.js';
 import type { Question } from '../support/question.js';
-import { rounds, tasksFor } from '../support/rounds.js';
+import { inTurn, rounds, tasksFor } from '../support/rounds.js';
 import { type SecuredPlatform, startSecuredPlatform } from '../support/securedPlatform.js';
 import { medianRatio, spread } from '../support/statistics.js';
 
@@ -32,12 +32,13 @@ export const security: Question = {
       const tasks = tasksFor(await open(CALIBRATION_TASKS), pace.secondsPerMeasurement);
       const rates = { open: [] as number[], closed: [] as number[] };
       const shares = { open: new CpuShares(), closed: new CpuShares() };
+      const both = [
+        { name: 'open', run: open, processes: () => platformProcesses(bed.platform) },
+        { name: 'closed', run: closed, processes: () => secured.processes() },
+      ] as const;
       const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
         say(`security, round ${index + 1}`);
-        for (const [name, run, processes] of [
-          ['open', open, () => platformProcesses(bed.platform)],
-          ['closed', closed, () => secured.processes()],
-        ] as const) {
+        for (const { name, run, processes } of inTurn(both, index)) {
           await shares[name].during(processes, () =>
             withOwnCpu(async () => {
               rates[name].push(await run(tasks));

@@ -4,7 +4,7 @@ import { type Bed, startBed } from '../support/bed.js';
 import { CpuShares, withOwnCpu } from '../support/cpuShares.js';
 import { platformProcesses } from '../support/processes.js';
 import type { Question } from '../support/question.js';
-import { rounds, tasksFor } from '../support/rounds.js';
+import { inTurn, rounds, tasksFor } from '../support/rounds.js';
 import { median, medianRatio, spread } from '../support/statistics.js';
 
 const BUDGET_SECONDS = 100;
@@ -50,7 +50,7 @@ export const variants: Question = {
       const tasks = tasksFor(await run(standard, CALIBRATION_TASKS), pace.secondsPerMeasurement);
       const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
         say(`variants, round ${index + 1}`);
-        for (const { bed, fsync, rates, shares } of all) {
+        for (const { bed, fsync, rates, shares } of inTurn(all, index)) {
           await withFsync(bed, fsync, () =>
             shares.during(
               () => platformProcesses(bed.platform),

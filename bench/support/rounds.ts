@@ -29,6 +29,12 @@ export async function rounds(
   return count;
 }
 
+/** All of them, begun with another one each round: each goes first as often as the others. */
+export function inTurn<T>(all: readonly T[], round: number): T[] {
+  const first = round % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
+}
+
 /** How many tasks last about `seconds` at the given rate: a round number, and within bounds. */
 export function tasksFor(ratePerSecond: number, seconds: number, atLeast = 200, atMost = 60_000): number {
   const wanted = Math.min(atMost, Math.max(atLeast, ratePerSecond * seconds));
