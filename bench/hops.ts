@@ -9,7 +9,7 @@ import { MODES } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import { eventually } from '../specs/support/eventually.js';
 import { HttpConnection } from './client/httpConnection.js';
-import { runOne } from './client/singleSubmits.js';
+import { runOne, WARM_UP_TRIPS } from './client/singleSubmits.js';
 import { type Bed, withBed } from './support/bed.js';
 import { openCommand } from './support/command.js';
 import { isWholeFile } from './support/cpuProfile.js';
@@ -18,7 +18,6 @@ import { median, percentile } from './support/statistics.js';
 import { tableText } from './support/table.js';
 
 const TRIPS = 1_500;
-const WARM_UP_TRIPS = 1_500;
 
 /** The way of a task, station by station; those that a mode does not have are left out. */
 const WAY: readonly (readonly [station: string, hop: string])[] = [

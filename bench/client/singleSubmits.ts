@@ -39,6 +39,9 @@ export async function singleSubmits(
   }
 }
 
+/** Until V8 has compiled for speed what single tasks need, which takes some thousands of them: see the report. */
+export const WARM_UP_TRIPS = 8_000;
+
 /** Round trips one after the other over one connection, ms each. */
 export async function roundTrips(
   apiUrl: string,

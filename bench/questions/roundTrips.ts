@@ -1,5 +1,5 @@
 import { MODES } from '../../bus/config.js';
-import { roundTrips as measureTrips } from '../client/singleSubmits.js';
+import { roundTrips as measureTrips, WARM_UP_TRIPS } from '../client/singleSubmits.js';
 import { type Bed, withBed } from '../support/bed.js';
 import type { Program } from '../support/program.js';
 import type { Question } from '../support/question.js';
@@ -9,8 +9,6 @@ import type { Cell } from '../support/table.js';
 
 const BUDGET_SECONDS = 15;
 const TRIPS = 300;
-/** Until V8 has compiled for speed what single tasks need, which takes some thousands of them: see the report. */
-const WARM_UP_TRIPS = 8_000;
 
 /** Percentiles of every round; the median of the rounds' is told, so that one stall of the machine is no p99. */
 class Trips {
