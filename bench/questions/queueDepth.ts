@@ -53,7 +53,7 @@ export const queueDepth: Question = {
             columns: ['', 'empty queue', 'deep queue', 'deep / empty'],
             rows: STEPS.map((step) => [step, median(rates.empty[step]), median(rates.deep[step]), ratio(step)]),
             notes: [
-              `${done} rounds of ${sample} tasks in batches of ${BATCH}, one caller; ${TURN} by turns on each of two Redis servers (everysec)`,
+              `${done} rounds of ${sample} tasks in batches of ${BATCH}, one caller; ${TURN} by turns on each of two Redis servers (everysec); medians of the turns, ratios within a turn`,
               `${bytesPerTask.toFixed(0)} bytes of Redis memory per small task; finished tasks ${expires ? 'have all' : 'do NOT all have'} a time to live`,
             ],
           },
@@ -74,7 +74,7 @@ export const queueDepth: Question = {
 
 const newRates = (): Rates => ({ submit: [], claim: [], settle: [] });
 
-/** Submits, claims and settles `count` tasks in each store, and adds how many a second each step came to. */
+/** Submits, claims and settles `count` tasks in each store, and adds how many a second each turn came to. */
 async function inTurns(
   empty: Store,
   deep: Store,
@@ -83,15 +83,14 @@ async function inTurns(
 ): Promise<void> {
   const stores = { empty, deep };
   for (const step of STEPS) {
-    const spentMs = { empty: 0, deep: 0 };
     for (let done = 0; done < count; done += TURN) {
+      const tasks = Math.min(TURN, count - done);
       for (const which of ['empty', 'deep'] as const) {
         const begin = performance.now();
-        await stores[which][step](Math.min(TURN, count - done));
-        spentMs[which] += performance.now() - begin;
+        await stores[which][step](tasks);
+        rates[which][step].push((tasks / (performance.now() - begin)) * 1000);
       }
     }
-    for (const which of ['empty', 'deep'] as const) rates[which][step].push((count / spentMs[which]) * 1000);
   }
 }
 
