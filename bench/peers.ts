@@ -1,6 +1,6 @@
 /** `make bench-peers`: the same questions to what a user would pick instead of us, in the same run. */
 import { singleSubmits } from './client/singleSubmits.js';
-import { largeRateOf, measurePeer, napEfficiency, type PeerFigures, trips } from './peers/measurePeer.js';
+import { largeRateOf, measurePeer, napEfficiency, type PeerFigures, type TripFigures } from './peers/measurePeer.js';
 import { type Peer, PEERS } from './peers/peerList.js';
 import { type Bed, startBed } from './support/bed.js';
 import { openCommand } from './support/command.js';
@@ -93,6 +93,11 @@ async function singlesRate(): Promise<number> {
   return (await singleSubmits(bed.platform.apiUrl, { ...options, seconds: pace.secondsPerMeasurement })).rate;
 }
 
+/** Ours, measured before each of them. */
+function besidePeers(of: (trips: TripFigures) => number): number {
+  return median(measured.map(({ figures }) => of(figures.ownTrips)).filter(Number.isFinite));
+}
+
 interface OwnFigures {
   readonly row: Cell[];
   readonly figures: Record<string, number>;
@@ -104,7 +109,8 @@ async function ownFigures({ client, platform }: Bed): Promise<OwnFigures> {
   const tasks = tasksFor(median(rates), pace.secondsPerMeasurement);
   const { cpu_seconds } = await throughputOf(client, tasks);
   const cpuUs = (sum(meter.spentMs().values()) * 1000 + cpu_seconds * 1e6) / tasks;
-  const { p50Ms, p99Ms } = await trips(client, pace);
+  const p50Ms = besidePeers(({ p50Ms }) => p50Ms);
+  const p99Ms = besidePeers(({ p99Ms }) => p99Ms);
   const efficiency = await napEfficiency(client, pace);
   const largeRate = await largeRateOf(client, pace);
   const row = [
@@ -129,8 +135,8 @@ async function ownFigures({ client, platform }: Bed): Promise<OwnFigures> {
   const figures: Record<string, number | undefined> = {
     'peers.throughputToBest': best.length > 0 ? Math.min(...best) : undefined,
     'peers.singlesToCelery': celery && medianRatio(celery.figures.alongside, celery.figures.rates),
-    'peers.tripToParsl': parsl && parsl.figures.ownP50Ms / parsl.figures.p50Ms,
-    'peers.tripToCelery': celery && celery.figures.ownP50Ms / celery.figures.p50Ms,
+    'peers.tripToParsl': parsl && parsl.figures.ownTrips.p50Ms / parsl.figures.trips.p50Ms,
+    'peers.tripToCelery': celery && celery.figures.ownTrips.p50Ms / celery.figures.trips.p50Ms,
     'peers.ownP50Ms': p50Ms,
     'peers.singlesPerSecond': celery && median(celery.figures.alongside),
   };
@@ -161,7 +167,7 @@ function peerTable(own: OwnFigures): Table {
     rows: [own.row, ...measured.map(({ peer, figures }) => peerRow(peer, figures))],
     notes: [
       `ours / its: median over up to ${pace.rounds} rounds, in each of which ours was measured right before; medians (lowest-highest)`,
-      `p50, p99: one call at a time, from Python; sleeps: efficiency of sleeps of 10 ms; 1 MiB/s: tasks with 1 MiB in and out`,
+      `p50, p99: one call at a time, from Python, ours in the median of those before each peer; sleeps: efficiency of sleeps of 10 ms; 1 MiB/s: tasks with 1 MiB in and out`,
       'durable: with Redis as ours, append-only file, everysec; Celery and RQ acknowledge a task before it has run, ours after',
       `BullMQ runs JavaScript in the process that waits for the results: what its queue alone can do`,
       ...singlesNote(own.figures['peers.singlesPerSecond']),
@@ -178,9 +184,9 @@ function singlesNote(perSecond: number | undefined): string[] {
 }
 
 function peerRow({ name, settings, durable }: Peer, figures: PeerFigures): Cell[] {
-  const { rates, ownRates, cpuUs, p50Ms, p99Ms, efficiency, largeRate } = figures;
+  const { rates, ownRates, cpuUs, trips, efficiency, largeRate } = figures;
   return [
     ...[name, settings, durable ? 'yes' : 'no', spread(rates), medianRatio(ownRates, rates)],
-    ...[cpuUs, p50Ms, p99Ms, efficiency, largeRate],
+    ...[cpuUs, trips.p50Ms, trips.p99Ms, efficiency, largeRate],
   ];
 }

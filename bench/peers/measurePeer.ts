@@ -26,16 +26,23 @@ const SEARCH_PATHS = {
   PYTHONPATH: [PYTHON_SCRIPTS, join(PYTHON_SCRIPTS, 'peers')].join(delimiter),
 };
 
+/** Of one call at a time: medians of the rounds' percentiles. */
+export interface TripFigures {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+const NO_TRIPS: TripFigures = { p50Ms: NaN, p99Ms: NaN };
+
 /** Rates by round; what a system could not do is NaN. */
 export interface PeerFigures {
   readonly rates: readonly number[];
   /** Our Python client's, each measured right before the peer's. */
   readonly ownRates: readonly number[];
   readonly cpuUs: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+  readonly trips: TripFigures;
   /** Our Python client's, measured right before. */
-  readonly ownP50Ms: number;
+  readonly ownTrips: TripFigures;
   /** What `alongside` answered in each round; empty without it. */
   readonly alongside: readonly number[];
   readonly efficiency: number;
@@ -88,15 +95,14 @@ async function ask(program: Program, pids: () => number[], comparison: Compariso
     }
   };
   const throughput = await attempt('throughput', () => compare(program, pids, comparison));
-  const ownTrips = await attempt('our round trips', () => trips(own, pace));
-  const { p50Ms, p99Ms } = (await attempt('round trips', () => trips(program, pace))) ?? { p50Ms: NaN, p99Ms: NaN };
+  const ownTrips = (await attempt('our round trips', () => measureTrips(own, pace))) ?? NO_TRIPS;
+  const trips = (await attempt('round trips', () => measureTrips(program, pace))) ?? NO_TRIPS;
   const efficiency = (await attempt('sleeps', () => napEfficiency(program, pace))) ?? NaN;
   const largeRate = (await attempt('1 MiB', () => largeRateOf(program, pace))) ?? NaN;
   return {
     ...(throughput ?? { rates: [], ownRates: [], alongside: [], cpuUs: NaN }),
-    ownP50Ms: ownTrips?.p50Ms ?? NaN,
-    p50Ms,
-    p99Ms,
+    ownTrips,
+    trips,
     efficiency,
     largeRate,
     faults,
@@ -122,7 +128,7 @@ async function compare(program: Program, pids: () => number[], { own, pace, alon
 }
 
 /** Also put to our own client, so that both figures are of one run. */
-export async function trips(program: Program, pace: Pace): Promise<{ p50Ms: number; p99Ms: number }> {
+async function measureTrips(program: Program, pace: Pace): Promise<TripFigures> {
   const count = scaled(TRIPS, pace, 30);
   const p50: number[] = [];
   const p99: number[] = [];
