@@ -37,11 +37,16 @@ describe('The processes of a platform', () => {
     const client = new TaskClient(platform, python);
     taskId = await client.submitOne('def f(x):\n    return x', [1]);
     await client.result(taskId);
-    // Log lines are written a moment later, and a worker is shown idle when it has been so for a moment.
-    const logs = (actor: SpecActor, wanted: string) => transitionsIn(actor).some(({ event }) => event === wanted);
+    // Log lines are written a moment later, and a worker is shown idle when it has been so for a moment: which may be before Redis has answered
+    // the dispatcher, though its client has heard.
+    const hasLogged = (actor: SpecActor, ...wanted: string[]) => {
+      const logged = transitionsIn(actor).map(({ event }) => event);
+      return wanted.every((event) => logged.includes(event));
+    };
     await eventually(
       'all is logged',
-      () => logs(platform.api, 'task.submitted') && logs(platform.dispatcher, 'worker.idled'),
+      () =>
+        hasLogged(platform.api, 'task.submitted') && hasLogged(platform.dispatcher, 'task.succeeded', 'worker.idled'),
     );
   });
   after(async () => {
