@@ -39,10 +39,10 @@ export const queueDepth: Question = {
       await deep.quiet();
 
       const rates: Record<'empty' | 'deep', Rates> = { empty: newRates(), deep: newRates() };
-      await inTurns(empty, deep, sample, { empty: newRates(), deep: newRates() });
+      await measureByTurns(empty, deep, sample, { empty: newRates(), deep: newRates() });
       const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
         await Promise.all([empty.quiet(), deep.quiet()]);
-        await inTurns(empty, deep, sample, rates);
+        await measureByTurns(empty, deep, sample, rates);
       });
       const expires = await empty.allExpire();
       const ratio = (step: (typeof STEPS)[number]) => medianRatio(rates.deep[step], rates.empty[step]);
@@ -75,7 +75,7 @@ export const queueDepth: Question = {
 const newRates = (): Rates => ({ submit: [], claim: [], settle: [] });
 
 /** Submits, claims and settles `count` tasks in each store, and adds how many a second each turn came to. */
-async function inTurns(
+async function measureByTurns(
   empty: Store,
   deep: Store,
   count: number,
@@ -123,6 +123,7 @@ class Store {
   async claim(count: number): Promise<void> {
     for (let left = count; left > 0;) {
       const { claimed } = await this.store.claim('bench', Math.min(BATCH, left));
+      if (claimed.length === 0) throw new Error(`the queue is empty, with ${left} tasks of it still to be claimed`);
       this.running.push(...claimed);
       left -= claimed.length;
     }

@@ -29,7 +29,7 @@ export async function rounds(
   return count;
 }
 
-/** All of them, begun with another one each round: each goes first as often as the others. */
+/** All of them, begun with another one each round: each goes first about as often as the others. */
 export function inTurn<T>(all: readonly T[], round: number): T[] {
   const first = round % all.length;
   return [...all.slice(first), ...all.slice(0, first)];
