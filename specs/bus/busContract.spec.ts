@@ -59,7 +59,7 @@ for (const carrier of carriers()) {
     it('does not block the sender, however much it is given', async () => {
       const startedAtMs = performance.now();
       for (const number of upTo(2_000)) link.worker.send(number, 1_000);
-      expect(performance.now() - startedAtMs).to.be.lessThan(500);
+      expect(performance.now() - startedAtMs).to.be.lessThan(2_000);
       await got(link.dispatcher, 2_000);
     });
 

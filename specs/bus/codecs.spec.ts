@@ -49,7 +49,7 @@ function itDecodesSafely(decode: (frame: Buffer) => unknown, frames: Arbitrary<B
     it(`refuses ${name}, soon`, () => {
       const startedAtMs = performance.now();
       expect(decode(frame)).to.equal(undefined);
-      expect(performance.now() - startedAtMs).to.be.lessThan(200);
+      expect(performance.now() - startedAtMs).to.be.lessThan(1_000);
       expect(({} as Record<string, unknown>)['polluted']).to.equal(undefined);
     });
   }

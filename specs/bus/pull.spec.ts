@@ -58,7 +58,7 @@ describe('a pull worker', () => {
     const toldAtMs = performance.now();
     worker.send(DISPATCHER, beat(1));
     await until(() => router.stats.received === received + 1);
-    expect(performance.now() - toldAtMs).to.be.lessThan(100);
+    expect(performance.now() - toldAtMs).to.be.lessThan(500);
   });
 
   it('gets what gathered since its last request in one reply, in order', async () => {

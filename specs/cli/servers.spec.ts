@@ -26,7 +26,7 @@ function pageCacheOf(folder: string): { bytes: number; residentBytes: number } {
 
 describe('Private servers', () => {
   it('redis keeps what was written over a restart, also a violent one', async () => {
-    const server = await support.startRedis();
+    const server = await support.startRedis('always');
     const client = new Redis(server.url, { lazyConnect: true });
     try {
       await client.set('kept', 'yes');
@@ -43,7 +43,7 @@ describe('Private servers', () => {
   });
 
   it('redis is reached by a socket too, also after a violent restart', async () => {
-    const server = await support.startRedis();
+    const server = await support.startRedis('always');
     expect(server.localUrl).to.equal(`unix://${server.directory}/redis.sock`);
     const lost: string[] = [];
     const client = connectRedis(server.localUrl, { lost: (reason) => lost.push(reason), restored: () => undefined });

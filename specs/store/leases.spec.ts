@@ -4,21 +4,24 @@ import type { Reaped } from '../../bus/taskStore.js';
 import { newTask, settlement, StoreFixture } from './support/storeFixture.js';
 import { until } from './support/until.js';
 
+const LEASE_MS = 60_000;
+/** Far less than a third of a lease, far more than a busy machine keeps a spec waiting. */
+const STEP_MS = LEASE_MS / 10;
+
 /** As a monitor does, so often that no gap counts as a standstill; what has been reaped. */
-async function reapFor({ store }: StoreFixture, ms: number): Promise<Reaped['tasks']> {
-  const untilMs = performance.now() + ms;
+async function reapFor(fixture: StoreFixture, ms: number): Promise<Reaped['tasks']> {
   const tasks: Reaped['tasks'] = [];
-  do {
-    await sleep(10);
-    tasks.push(...(await store.reap()).tasks);
-  } while (performance.now() < untilMs);
+  for (let leftMs = ms; leftMs > 0; leftMs -= STEP_MS) {
+    await fixture.pass(Math.min(STEP_MS, leftMs));
+    tasks.push(...(await fixture.store.reap()).tasks);
+  }
   return tasks;
 }
 
 describe('leases', () => {
   let fixture: StoreFixture;
   before(async () => {
-    fixture = await StoreFixture.start({ leaseMs: 300 });
+    fixture = await StoreFixture.start({ leaseMs: LEASE_MS });
   });
   beforeEach(() => fixture.empty());
   after(() => fixture.stop());
@@ -26,15 +29,15 @@ describe('leases', () => {
   it('are reaped when they have run out, and not before', async () => {
     expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
     const [task] = await fixture.claimed(newTask());
-    expect(await reapFor(fixture, 200)).to.deep.equal([]);
-    expect(await reapFor(fixture, 130)).to.deep.equal([{ taskId: task!.taskId, to: 'queued', attempt: 1 }]);
+    expect(await reapFor(fixture, LEASE_MS - STEP_MS)).to.deep.equal([]);
+    expect(await reapFor(fixture, STEP_MS)).to.deep.equal([{ taskId: task!.taskId, to: 'queued', attempt: 1 }]);
     expect((await fixture.store.reap()).tasks).to.deep.equal([]);
   });
 
   it('last as long as they are renewed', async () => {
     const [kept, dropped] = await fixture.claimed(newTask(), newTask());
     for (let renewals = 0; renewals < 4; renewals++) {
-      await sleep(100);
+      await fixture.pass(LEASE_MS / 3);
       expect(await fixture.store.renew([{ ...kept!, worker: 'w7' }])).to.deep.equal([true]);
     }
     expect((await fixture.store.reap()).tasks.map(({ taskId }) => taskId)).to.deep.equal([dropped!.taskId]);
@@ -87,9 +90,8 @@ describe('leases', () => {
 
 describe('a restart of Redis', () => {
   let fixture: StoreFixture;
-  const LEASE_MS = 600;
   before(async () => {
-    fixture = await StoreFixture.start({ leaseMs: LEASE_MS });
+    fixture = await StoreFixture.start({ leaseMs: LEASE_MS }, 'always');
   });
   after(() => fixture.stop());
 
@@ -102,10 +104,10 @@ describe('a restart of Redis', () => {
     expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
 
     await fixture.server.kill('SIGKILL');
-    await sleep(LEASE_MS);
     await fixture.server.restart();
     await until(() => fixture.connected());
-    const restartedAtMs = performance.now();
+    // As if it had been away for longer than a lease.
+    for (const { taskId } of [alive!, dead!]) await fixture.expireLease(taskId);
 
     expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
     expect(await fixture.store.renew([{ ...alive!, worker: 'w' }])).to.deep.equal([true]);
@@ -119,12 +121,9 @@ describe('a restart of Redis', () => {
     ]);
     expect((await fixture.store.readOutcomes([done.taskId]))[0]!.payload.toString()).to.equal('kept');
 
-    while (performance.now() - restartedAtMs < LEASE_MS - 100) {
-      expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
-      await sleep(50);
-    }
+    expect(await reapFor(fixture, LEASE_MS - STEP_MS)).to.deep.equal([]);
     await fixture.store.renew([{ ...alive!, worker: 'w' }]);
-    const tasks = await reapFor(fixture, 200);
+    const tasks = await reapFor(fixture, STEP_MS);
     expect(tasks.map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
     expect((await fixture.store.reap()).paused).to.equal(false);
     expect(await fixture.store.settle([settlement(alive!)])).to.deep.equal(['completed']);
@@ -137,7 +136,6 @@ describe('a restart of Redis', () => {
 
 describe('a standstill', () => {
   let fixture: StoreFixture;
-  const LEASE_MS = 600;
   before(async () => {
     fixture = await StoreFixture.start({ leaseMs: LEASE_MS });
   });
@@ -147,41 +145,46 @@ describe('a standstill', () => {
   const epoch = (): string => fixture.shardOf(newTask().taskId).epoch;
 
   it('of Redis for longer than a lease costs nobody a task who can renew afterwards', async () => {
+    const SHORT_LEASE_MS = 1_000;
+    const hasty = await fixture.another({ leaseMs: SHORT_LEASE_MS });
     const [alive, dead] = await fixture.claimed(newTask(), newTask());
-    expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
+    expect(await hasty.reap()).to.deep.equal({ paused: false, tasks: [] });
+    for (const { taskId } of [alive!, dead!]) await fixture.expireLease(taskId);
     await fixture.server.kill('SIGSTOP');
-    await sleep(LEASE_MS + 100);
+    await sleep(SHORT_LEASE_MS + 100);
     await fixture.server.kill('SIGCONT');
-    expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
+    expect(await hasty.reap()).to.deep.equal({ paused: true, tasks: [] });
     expect(await fixture.store.renew([{ ...alive!, worker: 'w' }])).to.deep.equal([true]);
-    expect(await reapFor(fixture, LEASE_MS - 150)).to.deep.equal([]);
-    await fixture.store.renew([{ ...alive!, worker: 'w' }]);
-    expect((await reapFor(fixture, 250)).map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
+    expect((await reapFor(fixture, STEP_MS)).map(({ taskId }) => taskId)).to.deep.equal([dead!.taskId]);
     expect(await fixture.store.settle([settlement(alive!)])).to.deep.equal(['completed']);
+    await hasty.close();
   });
 
   it('of all monitors for more than a third of a lease is one too; a shorter one is not', async () => {
     const [task] = await fixture.claimed(newTask());
     await fixture.store.reap();
-    await sleep(LEASE_MS / 3 - 80);
+    await fixture.pass(LEASE_MS / 3 - STEP_MS);
     await fixture.expireLease(task!.taskId);
     expect(await fixture.store.reap())
       .to.include({ paused: false })
       .and.to.have.property('tasks')
       .of.length(1);
     await fixture.store.claim('dispatcher', 1);
-    await sleep(LEASE_MS / 3 + 20);
+    await fixture.pass(LEASE_MS / 3 + 1);
     await fixture.expireLease(task!.taskId);
     expect(await fixture.store.reap()).to.deep.equal({ paused: true, tasks: [] });
   });
 
   it('during the pause that follows another begins it anew', async () => {
+    const graceMs = async (): Promise<number> => Number(await fixture.redis.hget(epoch(), 'grace'));
     await fixture.store.reap();
-    await sleep(LEASE_MS / 3 + 20);
-    await reapFor(fixture, LEASE_MS - 150);
-    await sleep(LEASE_MS / 3 + 20);
-    await reapFor(fixture, 10);
-    expect(Number(await fixture.redis.hget(epoch(), 'grace'))).to.be.within(LEASE_MS - 50, LEASE_MS);
+    await fixture.pass(LEASE_MS / 3 + 1);
+    await fixture.store.reap();
+    await reapFor(fixture, LEASE_MS / 2);
+    expect(await graceMs()).to.be.within(LEASE_MS / 2 - STEP_MS, LEASE_MS / 2);
+    await fixture.pass(LEASE_MS / 3 + 1);
+    await fixture.store.reap();
+    expect(await graceMs()).to.equal(LEASE_MS);
   });
 
   it('between any two reaps does not keep leases from being enforced for ever', async () => {
@@ -190,7 +193,7 @@ describe('a standstill', () => {
     await fixture.expireLease(task!.taskId);
     const paused: boolean[] = [];
     for (let reaps = 0; reaps < 8; reaps++) {
-      await sleep(LEASE_MS / 3 + 20);
+      await fixture.pass(LEASE_MS / 3 + 1);
       paused.push((await fixture.store.reap()).paused);
     }
     expect(paused).to.deep.equal([true, true, true, true, true, false, false, false]);
@@ -205,7 +208,7 @@ describe('a standstill', () => {
     await fixture.redis.zincrby(fixture.shardOf(task!.taskId).leases, HOUR_MS, task!.taskId);
     expect(await fixture.store.reap()).to.deep.equal({ paused: false, tasks: [] });
     const deadlineMs = Number(await fixture.redis.zscore(fixture.shardOf(task!.taskId).leases, task!.taskId));
-    expect(deadlineMs - Date.now()).to.be.within(LEASE_MS - 100, LEASE_MS);
-    expect((await reapFor(fixture, LEASE_MS + 100)).map(({ taskId }) => taskId)).to.deep.equal([task!.taskId]);
+    expect(deadlineMs - Date.now()).to.be.within(LEASE_MS - STEP_MS, LEASE_MS);
+    expect((await reapFor(fixture, LEASE_MS)).map(({ taskId }) => taskId)).to.deep.equal([task!.taskId]);
   });
 });

@@ -106,14 +106,14 @@ describe('submitting and claiming', () => {
   });
 
   it('holds a delayed task back until it is due, then queues it and says so', async () => {
-    const task = newTask({ delayMs: 120 });
+    const task = newTask({ delayMs: 1_000 });
     await fixture.store.submit([task]);
     const record = await fixture.store.readTask(task.taskId);
     expect(record!.state).to.equal('delayed');
-    expect(record!.dueAtMs! - record!.queuedAtMs).to.equal(120);
+    expect(record!.dueAtMs! - record!.queuedAtMs).to.equal(1_000);
     expect(await fixture.store.claim('d', 5)).to.deep.equal({ claimed: [], promoted: [] });
-    expect(await fixture.store.nextDueMs()).to.be.within(1, 120);
-    await sleep(130);
+    expect(await fixture.store.nextDueMs()).to.be.within(1, 1_000);
+    await sleep(1_010);
     expect(await fixture.store.nextDueMs()).to.be.within(-5_000, 0);
     const { claimed, promoted } = await fixture.store.claim('d', 5);
     expect(promoted).to.deep.equal([{ taskId: task.taskId, from: 'delayed' }]);
@@ -123,10 +123,10 @@ describe('submitting and claiming', () => {
   });
 
   it('queues a retrying task again when its back-off is over', async () => {
-    const [claimed] = await fixture.claimed(newTask({ retry: retryPolicy({ backoffMs: 60 }) }));
+    const [claimed] = await fixture.claimed(newTask({ retry: retryPolicy({ backoffMs: 60_000 }) }));
     expect(await fixture.store.settle([settlement(claimed!, raised())])).to.deep.equal(['retrying']);
     expect((await fixture.store.claim('d', 1)).claimed).to.deep.equal([]);
-    await sleep(70);
+    await fixture.makeDue(claimed!.taskId);
     const again = await fixture.store.claim('d', 1);
     expect(again.promoted).to.deep.equal([{ taskId: claimed!.taskId, from: 'retrying' }]);
     expect(again.claimed[0]!.attempt).to.equal(2);

@@ -25,7 +25,10 @@ export interface SpecServer {
   stop(): Promise<void>;
 }
 
-/** A redis-server with an append-only file, on a free port. */
+/**
+ * A redis-server with an append-only file, on a free port. Specs that kill it and look for what it held ask for `always`: under
+ * `everysec` it may hold back what it has answered while a sync is under way.
+ */
 export function startRedis(fsync: FsyncPolicy = 'everysec'): Promise<SpecServer> {
   return startServer('redis', (options) => startRedisServer({ ...options, fsync }));
 }

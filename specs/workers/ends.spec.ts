@@ -74,7 +74,7 @@ describe('a Python pool whose processes end under their tasks', () => {
   it('ends an endless loop at its time limit', async () => {
     const beginMs = performance.now();
     const result = await fixture.call('def f():\n    print("in")\n    while True:\n        pass', undefined, 150);
-    expect(performance.now() - beginMs).to.be.within(140, 600);
+    expect(performance.now() - beginMs).to.be.within(140, 3_000);
     expect(result).to.deep.include({ outcome: 'failed', payload: Buffer.alloc(0) });
     expect(result.failure?.type).to.equal('Timeout');
     expect(result.failure?.message).to.contain('150 ms');

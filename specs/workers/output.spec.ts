@@ -69,7 +69,7 @@ describe('what a function prints', () => {
       ].map((line) => (line.endsWith('7') ? line : `${line}\n`)),
     );
     const spaced = await pieces('def f():\n    import time\n    print(1)\n    time.sleep(0.2)\n    print(2)');
-    expect(spaced[1]!.atMs - spaced[0]!.atMs).to.be.within(190, 400);
+    expect(spaced[1]!.atMs - spaced[0]!.atMs).to.be.within(190, 2_000);
     expect(spaced[0]!.atMs).to.be.within(beganMs, Date.now());
   });
 

@@ -23,7 +23,7 @@ describe('a Python pool that sends short functions ahead', () => {
   afterEach(() => fixture.pool.stop(0));
 
   it('lets no short task wait behind a long one while a slot is free', async () => {
-    const long = await fixture.order(SLEEPER, arg('0.6'));
+    const long = await fixture.order(SLEEPER, arg('2'));
     const before = await Promise.all(Array.from({ length: 20 }, () => fixture.order(SLEEPER, arg('0'))));
     const after = await Promise.all(Array.from({ length: 40 }, () => fixture.order(SLEEPER, arg('0'))));
     const beginMs = performance.now();
@@ -31,7 +31,7 @@ describe('a Python pool that sends short functions ahead', () => {
     const shortDone = Promise.all([...before, ...after].map((order) => fixture.result(order)));
     fixture.pool.run([...before, long, ...after]);
     await shortDone;
-    expect(performance.now() - beginMs).to.be.lessThan(200);
+    expect(performance.now() - beginMs).to.be.lessThan(1_500);
     expect((await longDone).outcome).to.equal('completed');
     await sleep(30);
     expect(fixture.results.length).to.equal(61);

@@ -71,8 +71,8 @@ export type FixtureOptions = Partial<Omit<ApiDependencies, 'config'>> & {
 };
 
 /**
- * The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. Specs kill this Redis, so it
- * syncs always: under `everysec` it may hold back what it has answered while a sync is under way.
+ * The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. They kill this Redis, so it
+ * syncs always.
  */
 export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture> {
   const { settledOptions, config, redis: sharedRedis, ...dependencies } = options;

@@ -74,6 +74,13 @@ export class StoreFixture {
     return tasks.map(({ taskId }) => claimed.find((task) => task.taskId === taskId)!);
   }
 
+  /** As if so much time had passed in which nobody renewed or reaped: nobody waits for it, and no slow machine takes longer. */
+  async pass(ms: number): Promise<void> {
+    const { epoch, leases } = this.shardOf(randomUUID());
+    if (await this.redis.hexists(epoch, 'last')) await this.redis.hincrby(epoch, 'last', -ms);
+    for (const taskId of await this.redis.zrange(leases, '0', '-1')) await this.redis.zincrby(leases, -ms, taskId);
+  }
+
   /** As if the lease of a running task had run out. */
   async expireLease(taskId: string): Promise<void> {
     await this.redis.zadd(this.shardOf(taskId).leases, 'XX', 1, taskId);
