@@ -97,6 +97,7 @@ class Transport:
     ) -> bytes:
         """Send a request until it is answered; return the body of the answer."""
         patience = Patience(self.timeout)
+        patience.begin()
         while True:
             try:
                 response = self._pool.request(
@@ -149,15 +150,25 @@ class Transport:
 
 
 class Patience:
-    """Pauses between attempts, growing, until the time is over. `forgive` begins anew."""
+    """Pauses between attempts, growing, until the time is over, which counts from the first failure or from `begin`.
+
+    `forgive` begins anew.
+    """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
+        self._until: float | None = None
         self.forgive()
 
+    def begin(self) -> float:
+        """Count from now on, unless it counts already: where a request itself can be long in failing. Returns when it is over."""
+        if self._until is None:
+            self._until = time.monotonic() + self._timeout
+        return self._until
+
     def forgive(self) -> None:
-        """Something went well."""
-        self._until = time.monotonic() + self._timeout
+        """Something went well; however long ago that is when something fails, the whole time is left then."""
+        self._until = None
         self._said = False
         self._pause_s = _FIRST_PAUSE_S
 
@@ -166,14 +177,14 @@ class Patience:
 
         A pause that the API asked for is said once, since people would wonder at the silence.
         """
-        now = time.monotonic()
-        if now >= self._until:
+        left_s = self.begin() - time.monotonic()
+        if left_s <= 0:
             raise PlatformUnreachable(f"{why} (tried for {self._timeout:g} s)") from cause
         if asked_s >= _SAY_FROM_S and not self._said:
-            _log.warning("%s; trying again for up to %g s", why, self._until - now)
+            _log.warning("%s; trying again for up to %g s", why, left_s)
             self._said = True
         pause_s = max(asked_s, self._pause_s * random.uniform(0.5, 1.0))
-        time.sleep(min(pause_s, self._until - now))
+        time.sleep(min(pause_s, left_s))
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
 
