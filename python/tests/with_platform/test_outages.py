@@ -1,12 +1,14 @@
 """What a platform that cannot be reached for a while does to futures."""
 
+import threading
 import time
 import unittest
 
 import functions
 from tcp_proxy import TcpProxy
 
-from mpcsfaas import Executor
+from mpcsfaas import Client, Executor, PlatformUnreachable
+from mpcsfaas.transport import Transport
 
 
 class Outages(unittest.TestCase):
@@ -23,3 +25,29 @@ class Outages(unittest.TestCase):
             self.assertFalse(future.done())
             self.proxy.cut()
             self.assertEqual(future.result(30), "slept")
+
+    def test_a_task_submitted_when_the_reader_of_results_had_given_up_ends_all_the_same(self):
+        transport = Transport(self.proxy.url, timeout=1)
+        with Executor(transport=transport) as executor:
+            executor.submit(functions.same, 1).result(30)
+            given_up = executor.submit(functions.nap, 5)
+            while given_up.task_id is None:
+                time.sleep(0.01)
+            # Who reads has looked at it by now; who submits will be the more patient.
+            transport.timeout = 60
+            self.proxy.break_off()
+            future = executor.submit(functions.same, 2)
+            self.assertIsInstance(given_up.exception(30), PlatformUnreachable)
+            self.assertFalse(future.done())
+            self.proxy.mend()
+            self.assertEqual(future.result(30), 2)
+            self.assertEqual(executor.submit(functions.same, 3).result(30), 3)
+            self.assertEqual(len(executor.group_ids), 1)
+
+    def test_a_group_that_somebody_else_closes_is_followed_by_another(self):
+        with Executor() as executor:
+            self.assertEqual(executor.submit(functions.same, 1).result(30), 1)
+            reader = next(thread for thread in threading.enumerate() if executor.group_id[:8] in thread.name)
+            Client().group(executor.group_id).close()
+            reader.join(30)
+            self.assertEqual(executor.submit(functions.same, 2).result(30), 2)
