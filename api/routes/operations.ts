@@ -1,14 +1,13 @@
 import { Type } from '@fastify/type-provider-typebox';
 import { type ErrorCode, PlatformError } from '../../bus/errors.js';
 import type { DispatcherRecord } from '../../bus/taskStore.js';
+import { isAlive } from '../connectedWorkers.js';
 import { errorResponses, Nullable } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from '../times.js';
 import { workerRoutes } from './workers.js';
 
 const DRAIN_ERRORS = ['VALIDATION_FAILED', 'STORE_UNAVAILABLE', 'EVENTS_UNAVAILABLE'] as const;
-/** What has been silent for longer does not run any more, and has not been removed yet. */
-const ALIVE_MS = 10_000;
 
 const Dispatcher = Type.Object({
   id: Type.String(),
@@ -111,8 +110,8 @@ function statsRoute(app: Api, { store, lists }: ApiServices): void {
       const now = Date.now();
       const { queued, failures, oldestQueuedAtMs } = counts;
       const { running, delayed, retrying, blocked, completed, failed, cancelled } = counts;
-      const present = workers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
-      const alive = dispatchers.filter(({ heartbeatAtMs }) => heartbeatAtMs > now - ALIVE_MS);
+      const present = workers.filter(isAlive);
+      const alive = dispatchers.filter(isAlive);
       const sum = (count: (one: DispatcherRecord) => number): number =>
         alive.reduce((total, one) => total + count(one), 0);
       return {
