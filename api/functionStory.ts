@@ -2,6 +2,7 @@ import { type Static, Type } from '@fastify/type-provider-typebox';
 import { pythonNeeded } from '../bus/functionOrigin.js';
 import { type FunctionRuns, summaryOfRuns } from '../bus/functionRuns.js';
 import type { FunctionRecord } from '../bus/taskStore.js';
+import { shownName } from './functionNames.js';
 import { Nullable, Uuid } from './schemas.js';
 import { isoTime, isoTimeSchema, msTimeSchema } from './times.js';
 
@@ -43,7 +44,7 @@ export function functionStory(record: FunctionRecord, runs: FunctionRuns): Stati
   const python = origin ? `${origin.pythonImplementation} ${origin.pythonVersion}`.trim() : '';
   return {
     function_id: record.functionId,
-    name: record.name,
+    name: shownName(record.name),
     payload_bytes: record.payloadBytes,
     python: orNull(python),
     dill_version: orNull(origin?.dillVersion),

@@ -36,6 +36,8 @@ function rule({ keyword, params, message }: ValidationError): string {
       return `must be at least ${String(params.limit)}`;
     case 'maximum':
       return `must be at most ${String(params.limit)}`;
+    case 'maxLength':
+      return `must have at most ${String(params.limit)} characters`;
     case 'minItems':
       return 'must not be empty';
     case 'maxItems':

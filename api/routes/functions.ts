@@ -7,6 +7,7 @@ import { originFields, originOf } from '../functionOriginFields.js';
 import { pickleOf } from '../pickleField.js';
 import { errorResponses, Payload, Uuid } from '../schemas.js';
 import type { Api, ApiServices } from '../services.js';
+import { MAX_NAME_CHARS } from '../functionNames.js';
 import { FunctionStory, functionStory } from '../functionStory.js';
 
 const FunctionId = Uuid('Id of the function; the same bytes always have the same one');
@@ -27,7 +28,10 @@ export function functionRoutes(app: Api, services: ApiServices): void {
         description: `Functions are immutable and known by their content: registering the same bytes again answers the same id.
 What is told of its Python and its source sends its tasks only to workers that can load it.`,
         body: Type.Object({
-          name: Type.String({ description: 'Name for people, such as `double`', examples: ['double'] }),
+          name: Type.String({
+            ...{ maxLength: MAX_NAME_CHARS, examples: ['double'] },
+            description: 'Name for people, such as `double`',
+          }),
           payload: Payload('Base64 of `dill.dumps(function)`'),
           ...originFields,
         }),

@@ -47,6 +47,7 @@ describe('bad input to the API', () => {
       ['a missing payload', '/register_function', { name: 'f' }, '`payload` is missing from the body.'],
       ['a missing function id', '/execute_function', { payload: PAYLOAD }, '`function_id` is missing from the body.'],
       ['a number for a name', '/register_function', { name: 5, payload: PAYLOAD }, '`name` in the body must be a string.'],
+      ['too long a name', '/register_function', { name: 'f'.repeat(1_001), payload: PAYLOAD }, '`name` in the body must have at most 1000 characters.'],
       ['a number for a payload', '/register_function', { name: 'f', payload: 5 }, '`payload` in the body must be a string.'],
       ['null for a payload', '/register_function', { name: 'f', payload: null }, '`payload` in the body must be a string.'],
       ['an object for a payload', '/register_function', { name: 'f', payload: {} }, '`payload` in the body must be a'],

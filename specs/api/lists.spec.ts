@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { DispatcherRecord, WorkerRecord } from '../../bus/taskStore.js';
-import { type ApiFixture, PAYLOAD, startApi, UNKNOWN_ID } from './support/apiFixture.js';
+import { type ApiFixture, PAYLOAD, PICKLE, startApi, UNKNOWN_ID } from './support/apiFixture.js';
 
 const RAISED = {
   event: 'task.raised',
@@ -108,6 +108,27 @@ describe('lists in the API', () => {
       expect(body['detail']).to.include(query.split('=')[0]);
     });
   }
+
+  it('show the beginning of a name that is longer than one may be now', async () => {
+    const { functionId } = await api.store.registerFunction({ name: 'n'.repeat(1_000_000), payload: PICKLE });
+    await api.post('/execute_function', { function_id: functionId, payload: PAYLOAD });
+    await api.store.writeWorkers([{ ...worker('w1'), warm: [functionId] }]);
+    const shown = `${'n'.repeat(999)}…`;
+    const [task] = await listed();
+    expect(task!['function_name'] === shown).to.equal(true);
+    const [first] = (await api.get('/functions')).body['functions'] as Record<string, unknown>[];
+    expect(first!['name'] === shown).to.equal(true);
+    const { text } = await api.get('/workers');
+    expect(text).to.include(shown).and.to.have.length.below(10_000);
+    // The longest that may be registered is shown whole.
+    const longest = 'm'.repeat(1_000);
+    await api.post('/register_function', {
+      name: longest,
+      payload: Buffer.from('K\x05.', 'latin1').toString('base64'),
+    });
+    const [newest] = (await api.get('/functions?limit=1')).body['functions'] as Record<string, unknown>[];
+    expect(newest!['name']).to.equal(longest);
+  });
 
   it('have functions, newest first', async () => {
     const id = await api.functionId();
