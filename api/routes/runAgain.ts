@@ -17,6 +17,8 @@ const DEFAULT_LIMIT = 1_000;
 /** Tasks whose arguments are in memory together. */
 const TASKS_AT_ONCE = 50;
 const PAGE = 500;
+/** An answer must not be long in coming: after this no further page is looked at. */
+const LOOK_MS = 5_000;
 
 /** Failed and cancelled tasks, submitted anew as they were: same function, arguments and options, a new id. */
 export function runAgainRoutes(app: Api, services: ApiServices): void {
@@ -76,7 +78,8 @@ export function runAgainRoutes(app: Api, services: ApiServices): void {
         tags: ['tasks'],
         summary: 'Run failed tasks again, many at once',
         description: `The newest first, those that were run again before left out. \`failure: "Cancelled"\` runs cancelled ones. When \`cursor\`
-is not null there may be more: send it along with the same request.`,
+is not null there may be more: send it along with the same request, until it is null. A request looks for ${LOOK_MS / 1000} seconds
+at most; without a cursor it begins anew, and passes over what was run again.`,
         body: Type.Object({
           ...taskFilter,
           limit: Type.Optional(
@@ -121,24 +124,27 @@ is not null there may be more: send it along with the same request.`,
       };
       const taskIds: string[] = [];
       let { cursor } = body;
+      const untilMs = performance.now() + LOOK_MS;
       do {
+        const room = limit - taskIds.length;
         const query: TaskQuery = {
           ...filter,
-          limit: Math.min(PAGE, limit - taskIds.length),
+          // The first page has no cursor that leads back to its beginning: all of it must have room.
+          limit: cursor === undefined ? Math.min(PAGE, room) : PAGE,
           ...(cursor !== undefined && { cursor }),
         };
         const page = await lists.listTasks(query, asker);
-        const fresh = await notRunAgain(services, page.items);
+        const found = await notRunAgain(services, page.items);
+        const fresh = found.slice(0, room);
         for (let from = 0; from < fresh.length; from += TASKS_AT_ONCE) {
           const batch = fresh.slice(from, from + TASKS_AT_ONCE);
           // To the newest: a span has not room for all.
           if (trace !== undefined && links.length === 0) links.push(...(await spansOfTasks(services, batch)));
           taskIds.push(...(await runAgain(services, batch, { asker, requestId: request.id, trace })));
         }
+        if (found.length > room) break; // Who goes on begins with this page, and passes over what ran again.
         ({ cursor } = page);
-        // An answer must not be long in coming: a page that brought nothing new ends it.
-        if (fresh.length === 0) break;
-      } while (cursor !== undefined && taskIds.length < limit);
+      } while (cursor !== undefined && taskIds.length < limit && performance.now() < untilMs);
       const groupId = randomIds();
       request.audited = { group_id: groupId, tasks: taskIds.length };
       await services.groups.append(groupId, { taskIds, final: true, keepMs: 0 }, ownerOf(principal));

@@ -5,6 +5,8 @@ import { ago, duration, failureLine, number, objects, plural, status, text } fro
 /** Pages that a list may take in a row without an end: then it says where to go on. */
 const MAX_PAGES = 200;
 const PAGE = 100;
+/** Of one request, so that its answer is not long in coming. */
+const RUN_AGAIN_AT_ONCE = 1_000;
 
 export interface TasksOptions {
   status?: string;
@@ -15,10 +17,7 @@ export interface TasksOptions {
 }
 
 export async function listTasks(api: PlatformApi, screen: Screen, options: TasksOptions): Promise<void> {
-  const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 1) {
-    throw new CommandError(`--limit ${options.limit} is not a whole number above 0.`, EXIT.usage);
-  }
+  const limit = wholeNumber('--limit', options.limit);
   const tasks: Json[] = [];
   let cursor: unknown = options.cursor;
   for (let page = 0; page < MAX_PAGES && tasks.length < limit; page++) {
@@ -111,8 +110,28 @@ export async function runAgain(
     throw new CommandError('Say what to run again: tasks, or --failure TYPE, or --function ID.', EXIT.usage);
   }
   const { limit, ...which } = filter;
-  const answer = await api.post('/tasks/run_again', { ...which, ...(limit !== undefined && { limit: Number(limit) }) });
-  if (screen.json) screen.object(answer);
-  else screen.line(`${plural(number(answer['count']), 'task')} run again, in group ${text(answer['group_id'])}`);
-  if (answer['cursor'] !== null && !screen.json) screen.note('There may be more: the same command goes on with them.');
+  const most = limit === undefined ? Infinity : wholeNumber('--limit', limit);
+  let total = 0;
+  let cursor: unknown;
+  do {
+    const answer = await api.post('/tasks/run_again', {
+      ...{ ...which, limit: Math.min(RUN_AGAIN_AT_ONCE, most - total) },
+      ...(typeof cursor === 'string' && { cursor }),
+    });
+    const count = number(answer['count']);
+    total += count;
+    ({ cursor } = answer);
+    if (screen.json) screen.object(answer);
+    else if (count > 0 || (total === 0 && cursor === null))
+      screen.line(`${plural(count, 'task')} run again, in group ${text(answer['group_id'])}`);
+  } while (typeof cursor === 'string' && total < most);
+  if (typeof cursor === 'string' && !screen.json) screen.note('There may be more: the same command goes on with them.');
+}
+
+function wholeNumber(option: string, value: string): number {
+  const whole = Number(value);
+  if (!Number.isInteger(whole) || whole < 1) {
+    throw new CommandError(`${option} ${value} is not a whole number above 0.`, EXIT.usage);
+  }
+  return whole;
 }

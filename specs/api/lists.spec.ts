@@ -217,6 +217,24 @@ describe('running tasks again', () => {
     expect(group).to.deep.include({ total: 4 });
   });
 
+  it('goes on over what was run again, with the cursor and without, until all have been', async () => {
+    const failed = await fail(7);
+    const runSome = async (limit: number, cursor?: unknown): Promise<[unknown, unknown]> => {
+      const { body } = await api.post('/tasks/run_again', { limit, ...(typeof cursor === 'string' && { cursor }) });
+      return [body['count'], body['cursor']];
+    };
+    expect((await runSome(3))[0]).to.equal(3);
+    // The first page has nothing new; the second has more than there is room for.
+    const [second, cursor] = await runSome(2);
+    expect(second).to.equal(2);
+    expect(await runSome(1, cursor)).to.deep.equal([1, cursor]);
+    expect(await runSome(5)).to.deep.equal([1, null]);
+    expect(await runSome(5)).to.deep.equal([0, null]);
+    const queued = (await api.get('/tasks?status=QUEUED')).body['tasks'] as { task_id: string }[];
+    const again = await Promise.all(failed.map(async (id) => (await api.get(`/tasks/${id}`)).body['run_again_as']));
+    expect(again).to.have.members(queued.map(({ task_id }) => task_id));
+  });
+
   it('takes those alone that are asked for', async () => {
     await fail(2);
     const cancelled = await api.submit();

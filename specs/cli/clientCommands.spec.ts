@@ -209,6 +209,24 @@ describe('mpcsfaas for people', function () {
     expect((await call('run-again')).code).to.equal(2);
   });
 
+  it('run-again runs all that failed so, however many, or as many as were asked for', async () => {
+    const { body: made } = await platform.call('POST', '/register_function', { name: 'none', payload: PAYLOAD });
+    const { function_id } = made as { function_id: string };
+    for (const length of [500, 500, 30]) {
+      const payloads = Array.from({ length }, () => PAYLOAD);
+      const { body } = await platform.call('POST', '/tasks', { function_id, payloads, delay_s: 600 });
+      await platform.call('POST', '/tasks/cancel', { task_ids: (body as { task_ids: string[] }).task_ids });
+    }
+    const counts = async (...args: string[]): Promise<number[]> => {
+      const { stdout } = await call('run-again', '--failure', 'Cancelled', '--function', function_id, ...args);
+      return [...stdout.matchAll(/^(\d+) tasks? run again, in group /gm)].map(([, count]) => Number(count));
+    };
+    expect(await counts('--limit', '10')).to.deep.equal([10]);
+    expect(await counts()).to.deep.equal([1_000, 20]);
+    expect(await counts()).to.deep.equal([0]);
+    expect((await call('run-again', '--function', function_id, '--limit', 'all')).code).to.equal(2);
+  });
+
   it('top looks again and again, as lines for a program, in place in a terminal', async () => {
     const { stdout } = await call('top', '--count', '2', '--interval', '0.1', '--json');
     expect(stdout.trim().split('\n')).to.have.length(2);

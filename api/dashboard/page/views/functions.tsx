@@ -90,6 +90,11 @@ function FailedCount({ of: { function_id, runs } }: { of: FunctionStory }): JSX.
   return <a href={address('/tasks', { function: function_id, status: 'FAILED' })}>{count(runs.failed)}</a>;
 }
 
+interface RunAgainAnswer {
+  count: number;
+  cursor: string | null;
+}
+
 function RunFailedAgain(props: { of: FunctionStory; doing: Doing; again: () => void }): JSX.Element | null {
   const { of: one, doing, again } = props;
   const [isBusy, setBusy] = useState(false);
@@ -97,10 +102,13 @@ function RunFailedAgain(props: { of: FunctionStory; doing: Doing; again: () => v
   const runAgain = async (): Promise<ComponentChildren> => {
     setBusy(true);
     try {
-      const { count: started, cursor } = await call<{ count: number; cursor: string | null }>('/tasks/run_again', {
-        method: 'POST',
-        body: { function: one.function_id },
-      });
+      let started = 0;
+      let cursor: string | null = null;
+      do {
+        const body: object = { function: one.function_id, ...(cursor !== null && { cursor }) };
+        const answer: RunAgainAnswer = await call('/tasks/run_again', { method: 'POST', body });
+        ({ count: started, cursor } = answer);
+      } while (started === 0 && cursor !== null);
       again();
       if (started === 0) return `Every failed task of ${one.name} that is kept was run again before.`;
       const more = cursor === null ? '' : ' There may be more: press again.';
