@@ -36,11 +36,12 @@ const SILENT_HEARTBEATS = 2.5;
  * - looking: says hello every heartbeat, and turns to the next dispatcher it knows, over a new connection, after silence
  * - welcomed: sends heartbeats, which the dispatcher answers; silence, a request to say hello, or orders that got lost lead back to looking
  *
- * It learns of other dispatchers from the one that welcomed it.
+ * It learns of other dispatchers from the one that welcomed it: the last word on them holds, beside what the user has named.
  */
 export class DispatcherLink {
   private bus: Bus<DispatcherMessage, WorkerMessage> | undefined;
-  private readonly urls: Set<string>;
+  /** Where dispatchers were when one last told of others, itself first. */
+  private told: readonly string[] = [];
   private url: string;
   private isWelcomed = false;
   private hasLeft = false;
@@ -56,7 +57,6 @@ export class DispatcherLink {
     private readonly options: { heartbeatMs: number; urls: readonly string[] },
     private readonly deps: DispatcherLinkDeps,
   ) {
-    this.urls = new Set(options.urls);
     this.url = options.urls[0] ?? '';
   }
 
@@ -119,8 +119,9 @@ export class DispatcherLink {
     }
   }
 
+  /** Those that were alive a moment ago come before those that the user has named. */
   private nextUrl(): string {
-    const urls = [...this.urls];
+    const urls = [...new Set([...this.told, ...this.options.urls])];
     return urls[(urls.indexOf(this.url) + 1) % urls.length] ?? this.url;
   }
 
@@ -175,7 +176,11 @@ export class DispatcherLink {
     this.sayHello();
   }
 
-  private learn(urls: string[]): void {
-    for (const url of urls) this.urls.add(url);
+  /**
+   * What was told before is forgotten: a platform whose dispatchers are replaced under new addresses would have workers try all of the past
+   * ones, three heartbeats each, before the living one. A dispatcher that has just started knows of nobody yet.
+   */
+  private learn(urls: readonly string[]): void {
+    if (urls.length > 0) this.told = [this.url, ...urls];
   }
 }
