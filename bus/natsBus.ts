@@ -70,7 +70,7 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
   private away = false;
   private closed = false;
   private handler: ((message: ControlMessage, from: Address) => void) | undefined;
-  private readonly connecting: Promise<void>;
+  private connecting: Promise<void>;
 
   constructor(private readonly options: NatsBusOptions) {
     this.address = options.address;
@@ -158,11 +158,12 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
     if (this.away) this.options.events.restored();
     this.away = false;
     void this.watch(connection);
+    void this.replaceAtEnd(connection);
   }
 
   private async watch(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {
-      if (this.closed) return;
+      if (this.closed || this.connection !== connection) return;
       if (type === Events.Disconnect && !this.away) {
         this.away = true;
         this.options.events.lost('connection closed');
@@ -171,6 +172,20 @@ export class NatsBus implements Bus<ControlMessage, ControlMessage> {
         this.options.events.restored();
       }
     }
+  }
+
+  /**
+   * A connection does not go on for ever: it ends for good when its server has refused our credentials twice, however long ago the first
+   * time was, or when they cannot be read. That need not last: keys are rotated, and mistakes put right.
+   */
+  private async replaceAtEnd(connection: NatsConnection): Promise<void> {
+    const reason = await connection.closed();
+    if (this.closed) return;
+    this.connection = undefined;
+    if (!this.away) this.options.events.lost('connection closed');
+    this.away = true;
+    if (reason) this.options.onError(reason);
+    this.connecting = this.connect();
   }
 
   private receive(message: Msg): void {
@@ -229,10 +244,14 @@ function accessOptions(access: NatsAccess = {}): { authenticator?: Authenticator
 
 /** Subscriptions are active once the server has answered: a component that says it is ready hears everything. False when it is gone before. */
 const isSubscribed = (connection: NatsConnection): Promise<boolean> =>
-  connection.flush().then(
-    () => true,
-    () => false,
-  );
+  Promise.race([
+    connection.flush().then(
+      () => true,
+      () => false,
+    ),
+    // A connection that ends for good may leave the question without an answer.
+    connection.closed().then(() => false),
+  ]);
 
 async function withinCloseTimeout(step: Promise<void> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
