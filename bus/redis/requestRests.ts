@@ -1,22 +1,37 @@
 import type { NewTask } from '../taskStore.js';
 
+interface Written {
+  readonly number: number;
+  tasks: number;
+  bytes: number;
+}
+
 /** How much of a request is still to be written, so that a limit refuses it whole; for one call of `submit.lua`. */
 export class RequestRests {
-  private readonly written = new Map<object, { tasks: number; bytes: number }>();
+  private readonly written = new Map<object, Written>();
 
   /** @param shards over which a request spreads, as its tenant's limits do */
   constructor(private readonly shards: number) {}
 
-  /** Tasks and bytes of arguments from this run on. */
-  before(run: readonly NewTask[]): [tasks: number, bytes: number] {
+  /** Number of the run's request within this call, and its tasks and bytes of arguments from this run on. */
+  before(run: readonly NewTask[]): [request: number, tasks: number, bytes: number] {
     const bytes = run.reduce((sum, task) => sum + task.arguments.length, 0);
     const request = run[0]?.request;
-    if (!request) return [run.length, bytes];
-    const done = this.written.get(request) ?? { tasks: 0, bytes: 0 };
-    this.written.set(request, { tasks: done.tasks + run.length, bytes: done.bytes + bytes });
-    return [
-      Math.max(run.length, Math.ceil((request.unwritten - done.tasks) / this.shards)),
-      Math.max(bytes, Math.ceil((request.unwrittenBytes - done.bytes) / this.shards)),
-    ];
+    // Without one a run is a request by itself.
+    const done = this.writtenOf(request ?? run);
+    const rest = request ?? { unwritten: 0, unwrittenBytes: 0 };
+    const tasks = Math.max(run.length, Math.ceil((rest.unwritten - done.tasks) / this.shards));
+    const restBytes = Math.max(bytes, Math.ceil((rest.unwrittenBytes - done.bytes) / this.shards));
+    done.tasks += run.length;
+    done.bytes += bytes;
+    return [done.number, tasks, restBytes];
+  }
+
+  private writtenOf(request: object): Written {
+    const known = this.written.get(request);
+    if (known) return known;
+    const written = { number: this.written.size + 1, tasks: 0, bytes: 0 };
+    this.written.set(request, written);
+    return written;
   }
 }

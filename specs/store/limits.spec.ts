@@ -54,6 +54,24 @@ describe('limits of tenants', function () {
     expect(await fixture.store.submit([task({ request: { ...request, unwritten: 10 } })])).to.deep.equal(['accepted']);
   });
 
+  it('refuse each request by itself, of those that are written in one step', async () => {
+    await limit({ maxWaiting: 5, maxWaitingBytes: 600 });
+    const request = (tasks: number, bytes = 100): NewTask[] => {
+      const whole = { unwritten: tasks, unwrittenBytes: tasks * bytes };
+      return Array.from({ length: tasks }, (_, i) =>
+        task({ request: whole, priority: i % 2 === 0 ? 'normal' : 'low', arguments: Buffer.alloc(bytes) }),
+      );
+    };
+    const batch = [...request(6), ...request(2), ...request(1, 500), ...request(4), ...request(3), task()];
+    expect(await fixture.store.submit(batch)).to.deep.equal([
+      // Not even its last runs, which would fit by themselves.
+      ...Array<string>(6).fill('tooMany'),
+      ...['accepted', 'accepted', 'tooLarge'],
+      ...Array<string>(4).fill('tooMany'),
+      ...['accepted', 'accepted', 'accepted', 'tooMany'],
+    ]);
+  });
+
   it('are never passed by many requests at once', async () => {
     await limit({ maxWaiting: 10 });
     const verdicts = await Promise.all(Array.from({ length: 50 }, () => fixture.store.submit([task()])));

@@ -4,7 +4,8 @@
 -- KEYS[8] leases
 -- ARGV[1] prefix of task keys (in the slot of the KEYS)   ARGV[2] most requirements, then per run of tasks that are alike:
 --         function id, priority (1..3), max attempts, timeout ms, delay ms, '' or JSON of the fields that few tasks have (taskExtras.ts), lane
---         (`needs`), where it names a tenant: number and bytes of the tasks of the same request from here on; number of tasks, then per task: id, arguments.
+--         (`needs`), where it names a tenant: number of the request within this call, number and bytes of its tasks from here on;
+--         number of tasks, then per task: id, arguments.
 --         Large arguments are in the field large_args already, and empty here: see largeValues.ts.
 -- Returns one integer per task: 1 accepted, 0 existing, -1 refused: tasks of too many requirements are waiting,
 -- -2 refused: the tenant would have more tasks waiting than it may, -3: more bytes of arguments; and last how many tasks were handed over
@@ -45,12 +46,12 @@ local function admit(requirement)
   return true
 end
 
--- Whether so much more is too much for the tenant: a request is taken whole or not at all.
-local function over_limit(tenant, tasks, bytes)
-  if refused[tenant] then return refused[tenant] end
+-- Whether so much more is too much for the tenant: a request is taken whole or not at all, and another one may still fit.
+local function over_limit(tenant, request, tasks, bytes)
+  if refused[request] then return refused[request] end
   local room, byte_room = room_for(prefix, tenant, 'waiting'), room_for(prefix, tenant, 'bytes')
-  refused[tenant] = room and tasks > room and -2 or byte_room and bytes > byte_room and -3
-  return refused[tenant]
+  refused[request] = room and tasks > room and -2 or byte_room and bytes > byte_room and -3
+  return refused[request]
 end
 
 -- Where ids are gathered to be pushed at once.
@@ -71,10 +72,10 @@ while at <= #ARGV do
   local push
   local tenant, requirement = nil, lane
   if lane ~= '' then tenant, requirement = tenant_of(lane), string.match(lane, '[^/]*$') end
-  local request_tasks, request_bytes, refusal = 0, 0, nil
+  local request, request_tasks, request_bytes, refusal = nil, 0, 0, nil
   if tenant then
-    request_tasks, request_bytes = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-    at = at + 2
+    request, request_tasks, request_bytes = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    at = at + 3
   end
   local count = tonumber(ARGV[at])
   at = at + 1
@@ -107,7 +108,7 @@ while at <= #ARGV do
     else
       if not push and not refusal then
         -- Those before it are there already.
-        if tenant then refusal = over_limit(tenant, request_tasks - (i - at) / 2, request_bytes) end
+        if tenant then refusal = over_limit(tenant, request, request_tasks - (i - at) / 2, request_bytes) end
         if not refusal and not admit(requirement) then refusal = -1 end
       end
     end
