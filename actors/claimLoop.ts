@@ -194,8 +194,8 @@ export class ClaimLoop {
         const claim = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         const { claimed } = claim;
         await this.take({ claim, offers });
-        // It may have ended because of the arguments' bytes, not because the queue was empty.
-        const cutShort = bytes > 0 && bytesOf(claimed) >= bytes;
+        // It may have ended because of the arguments' bytes, or of cancelled tasks, not because the queue was empty.
+        const cutShort = claim.isCut === true || (bytes > 0 && bytesOf(claimed) >= bytes);
         this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
         if (claimed.length === limit || cutShort) this.again = !this.closed;
         else this.rebalance.schedule();

@@ -4,9 +4,10 @@ import type { FunctionRuns } from './functionRuns.js';
 import type { Failure, Isolation, TaskInput, TaskRef } from './messages.js';
 import type { Priority } from './redis/keys.js';
 import type { Offer } from './requirement.js';
+import type { RetryPolicy } from './retryPolicy.js';
 import type { Asker } from './tenants.js';
 
-export type { DispatcherRecord, WorkerRecord };
+export type { DispatcherRecord, RetryPolicy, WorkerRecord };
 
 /**
  * The source of truth, as actors see it: each method is one atomic step per shard, takes a batch and answers for each item
@@ -188,19 +189,6 @@ export interface DependencyEnd extends Dependency {
 
 export type Resolution = { to: 'queued' | 'delayed' } | { to: 'failed'; dependents: string[] };
 
-/** When an attempt that ended with an exception is followed by another one. Lost workers and crashes are `maxAttempts`' business. */
-export interface RetryPolicy {
-  maxRetries: number;
-  /** Before the first retry; each further one waits `backoffFactor` times as long, at most `maxBackoffMs`. */
-  backoffMs: number;
-  backoffFactor: number;
-  maxBackoffMs: number;
-  /** The share of the delay, 0 to 1, that is random: so much of it may be missing. */
-  jitter: number;
-  /** Names of exception classes, bare or with their module; those that derive from them are meant as well. Absent: any `Exception`. */
-  on?: string[];
-}
-
 export interface ClaimedTask extends TaskRef {
   functionId: string;
   arguments: Buffer;
@@ -228,6 +216,8 @@ export interface Claim {
   stands?: boolean;
   /** The claimant's earlier claim that stood until this one, by the `standingNonce` under which it would have got something. */
   stood?: string;
+  /** It ended among entries of cancelled tasks, of which one step drops a bounded number: there may be more behind them. */
+  isCut?: boolean;
 }
 
 /** Who has claims that stand. */

@@ -24,7 +24,7 @@ type Given = [
 ];
 
 /** What `claim.lua` returns. */
-type Answer = [...Given, stood: Buffer, stands: number, requirements: Buffer[] | undefined];
+type Answer = [...Given, stood: Buffer, stands: number, more: number, requirements: Buffer[] | undefined];
 type ClaimedFields = [
   id: Text,
   newFunctionId: Text,
@@ -102,10 +102,11 @@ export class Claims {
         if (standMs) this.mayStand(nonce, lanes);
         const answer = await this.call(shard, claimant, left, { version: known.version, credits, lanes });
         bytes -= await this.take(shard, answer, { nonce, credits, lanes }, claim);
-        const [, , , , , stood, stands, requirements] = answer;
+        const [, , , , , stood, stands, more, requirements] = answer;
         isKnown = !requirements || !this.learn(shard, requirements);
         if (stood.length > 0) claim.stood = stood.toString('latin1');
         if (stands === 1) claim.stands = true;
+        if (more === 1) claim.isCut = true;
       }
     }
     return claim;

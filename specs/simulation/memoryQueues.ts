@@ -3,6 +3,8 @@ import type { Queues, ShardData } from './memoryStoreData.js';
 import type { Turns, TurnsClaim } from './memoryTurns.js';
 
 const MAX_REQUIREMENTS = 1_000;
+/** Entries of cancelled tasks that one claim drops. */
+const MOST_DROPPED = 2_000;
 /** Of which nothing waits and that have not been used for so long are forgotten when a new one comes. */
 const UNUSED_S = 600;
 
@@ -39,6 +41,8 @@ export type ClaimTask = (taskId: string, lane: Lane, offer: number) => number | 
 
 /** One claim on one shard: what its lanes may still take, as in `claim.lua`. */
 export class ClaimRound {
+  private dropped = 0;
+
   constructor(
     private readonly lanes: readonly Lane[],
     /** By offer; what is claimed is taken from them. */
@@ -51,11 +55,21 @@ export class ClaimRound {
     return this.left.bytes;
   }
 
+  /** It has dropped so many entries that it ends here. */
+  get isCut(): boolean {
+    return this.dropped >= MOST_DROPPED;
+  }
+
+  /** Tasks that may still be given. */
+  private get room(): number {
+    return this.bytes > 0 && !this.isCut ? this.left.limit : 0;
+  }
+
   /** Serves the lists of one priority. @param turns where there are tenants */
   serve(queues: Queues, claim: ClaimTask, turns: Turns | undefined): void {
     let open = this.lanes;
     const claimInTurns: TurnsClaim = {
-      left: () => (this.bytes > 0 ? this.left.limit : 0),
+      left: () => this.room,
       mayServe: ({ offers }) => offers.some((offer) => this.creditOf(offer) > 0),
       serve: (lane, list, share) => {
         const before = this.left.limit;
@@ -64,10 +78,10 @@ export class ClaimRound {
       },
     };
     if (claimInTurns.left() > 0 && turns?.serve(this.lanes, claimInTurns)) open = [];
-    while (this.left.limit > 0 && this.bytes > 0 && open.length > 0) {
+    while (this.room > 0 && open.length > 0) {
       const share = Math.max(1, Math.floor(this.left.limit / open.length));
       open = open.filter((lane) => {
-        if (this.left.limit === 0) return false;
+        if (this.room === 0) return false;
         const some = Math.min(share, this.left.limit);
         return this.serveLane(lane, queues.get(lane.requirement) ?? [], some, claim).mayHaveMore;
       });
@@ -83,22 +97,25 @@ export class ClaimRound {
   ): { mayHaveMore: boolean; isEmpty: boolean } {
     let left = share;
     for (const offer of lane.offers) {
-      while (this.creditOf(offer) > 0 && left > 0 && this.bytes > 0) {
+      while (this.creditOf(offer) > 0 && left > 0 && this.room > 0) {
         const wanted = Math.min(left, this.creditOf(offer));
         const taskIds = queue.splice(Math.max(0, queue.length - wanted)).reverse();
         const wasLast = taskIds.length < wanted;
         for (let taskId = taskIds.shift(); taskId !== undefined; taskId = taskIds.shift()) {
           const bytes = claim(taskId, lane, offer);
-          if (bytes === undefined) continue;
+          if (bytes === undefined) {
+            this.dropped++;
+            continue;
+          }
           this.credits[offer] = this.creditOf(offer) - 1;
           this.left.limit--;
           this.left.bytes -= bytes;
           left--;
           if (this.bytes <= 0) break;
         }
-        const isCut = taskIds.length > 0;
+        const isBroken = taskIds.length > 0;
         queue.push(...taskIds.reverse());
-        if (wasLast && !isCut) return { mayHaveMore: false, isEmpty: true };
+        if (wasLast && !isBroken) return { mayHaveMore: false, isEmpty: true };
       }
     }
     return { mayHaveMore: lane.offers.some((offer) => this.creditOf(offer) > 0), isEmpty: false };

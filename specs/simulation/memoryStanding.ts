@@ -50,29 +50,33 @@ export class StandingClaims {
 
   /**
    * Offers what waits to each that still stands and is listened to.
-   * @param give takes from the claim what it got, and answers how many tasks; unless it got nothing at all it asks `standsOn`
+   * @param give takes from the claim what it got, and answers how many tasks, and whether it was cut; unless it got nothing at all it asks
+   * `standsOn`
    */
   handOver(
     nowMs: number,
     most: number,
     isListening: (claimant: string) => boolean,
-    give: (claim: StandingClaim, standsOn: () => boolean) => number,
+    give: (claim: StandingClaim, standsOn: () => boolean) => { handed: number; isCut: boolean },
   ): number {
     let handed = 0;
+    let isCut = false;
     const isAlone = this.claims.size === 1;
     for (const [claimant, claim] of [...this.claims]) {
       if (nowMs > claim.untilMs || !isListening(claimant)) this.claims.delete(claimant);
-      else if (handed < most) {
-        handed += give(claim, () => {
+      else if (handed < most && !isCut) {
+        const given = give(claim, () => {
           const times = claim.times + 1;
           const standsOn = isAlone && times < MOST_HAND_OVERS && wantsMore(claim);
           if (standsOn) this.claims.set(claimant, { ...claim, times });
           else this.claims.delete(claimant);
           return standsOn;
         });
+        handed += given.handed;
+        isCut = given.isCut;
       }
     }
-    return handed;
+    return isCut ? 0 : handed;
   }
 }
 

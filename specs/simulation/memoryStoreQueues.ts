@@ -61,7 +61,9 @@ export class MemoryStoreQueues extends MemoryStoreReads {
         const lanes = rotated(lanesFor(known.requirements, capabilities), this.turn++);
         const left = { limit: Math.min(limit - claim.claimed.length, MAX_BATCH), bytes };
         this.promoteDue(shard, claim);
-        bytes = this.claimFrom(shard, { claimant, nonce }, new ClaimRound(lanes, credits, left), claim);
+        const round = new ClaimRound(lanes, credits, left);
+        bytes = this.claimFrom(shard, { claimant, nonce }, round, claim);
+        if (round.isCut) claim.isCut = true;
         if (this.data.listeners.has(claimant)) {
           const stood = shard.standing.withdraw(claimant);
           if (stood !== undefined) claim.stood = stood;
@@ -69,7 +71,7 @@ export class MemoryStoreQueues extends MemoryStoreReads {
           const { leaseMs } = this.options;
           const rest = { claimant, nonce, times: 0, leaseMs, lanes, credits: [...credits], left, untilMs };
           const isUpToDate = known.version === shard.requirementsVersion;
-          if (isUpToDate && shard.standing.add(rest, this.options.nowMs())) claim.stands = true;
+          if (isUpToDate && !round.isCut && shard.standing.add(rest, this.options.nowMs())) claim.stands = true;
         }
         isKnown = !this.learn(shard);
       }
@@ -96,10 +98,12 @@ export class MemoryStoreQueues extends MemoryStoreReads {
       const nonce = standingNonce(standing.nonce, standing.times);
       const claim: Claim = { claimed: [], promoted: [] };
       this.promoteDue(shard, claim);
-      this.claimFrom(shard, { claimant, nonce, leaseMs }, new ClaimRound(lanes, credits, left), claim);
-      if (claim.claimed.length + claim.promoted.length === 0) return 0;
-      listeners.get(claimant)?.hearer.handedOver(nonce, claim, standsOn());
-      return claim.claimed.length;
+      const round = new ClaimRound(lanes, credits, left);
+      this.claimFrom(shard, { claimant, nonce, leaseMs }, round, claim);
+      const { isCut } = round;
+      const handed = claim.claimed.length;
+      if (handed + claim.promoted.length > 0) listeners.get(claimant)?.hearer.handedOver(nonce, claim, standsOn());
+      return { handed, isCut };
     });
   }
 

@@ -7,8 +7,8 @@
 -- ARGV[9] how many times it may be handed something then
 -- ARGV[10] number of offers, then the credit of each, then
 --         per lane: requirement, number of offers, indexes of offers (from 1)
--- Returns { promoted, claimed, groups, dependent, traced, stood, stands, requirements }: arguments that are large are nil;
---         stood: see `withdraw` in standing.lua; stands: 1 when this one does;
+-- Returns { promoted, claimed, groups, dependent, traced, stood, stands, more, requirements }: arguments that are large are nil;
+--         stood: see `withdraw` in standing.lua; stands: 1 when this one does; more: 1 when it is cut, see claiming.lua, else 0;
 --         requirements = { version, requirement, ... }, only when the version is another one.
 
 local prefix = ARGV[1]
@@ -33,16 +33,16 @@ local version = given.version
 local stood, stands = '', 0
 if ARGV[8] ~= '' then
   stood = withdraw(prefix, wanted.claimant)
-  -- Of requirements that it does not know it could not be handed anything.
-  if version == ARGV[7] then stands = stand(prefix, wanted, tonumber(ARGV[8]), tonumber(ARGV[9]), time) end
+  -- Of requirements that it does not know it could not be handed anything; one that is cut is followed by another.
+  if version == ARGV[7] and not given.is_cut then stands = stand(prefix, wanted, tonumber(ARGV[8]), tonumber(ARGV[9]), time) end
 end
 
-local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands }
+local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands, given.is_cut and 1 or 0 }
 if version == ARGV[7] then return answer end
 local requirements = { version }
 local known = redis.call('HKEYS', KEYS[6])
 for i = 1, #known do
   if known[i] ~= '' then requirements[#requirements + 1] = known[i] end
 end
-answer[8] = requirements
+answer[9] = requirements
 return answer

@@ -1,5 +1,5 @@
 -- Hands queued tasks to a dispatcher, under a lease and a new fence. First moves delayed and retrying tasks that are due back
--- into the queue. Ids in the queue whose task is no longer queued (cancelled, expired) are skipped and dropped.
+-- into the queue. Ids in the queue whose task is no longer queued (cancelled, expired) are skipped and dropped, so many in one step.
 --
 -- A lane is a requirement ('' for tasks without one) and the offers of workers that satisfy it. Within a priority the lanes take
 -- turns, and in them the tenants that wait there (turns.lua); no offer is given more than its credit, so that all that is claimed has a worker.
@@ -11,7 +11,8 @@
 --         the field large_args), attempt, timeout ms or '', ms since it was submitted or -1 when it was delayed, ... }, of which the
 --         fence is attempt:nonce; groups = { lane, offer, count, ... }: whose the claimed ones are, in order, from 1;
 --         dependent = { place among the claimed (from 0), ids that the task depends on, joined, ... }; traced = { place, trace context, ... }.
--- version is that of the requirements, see requirement.lua. What tenants use is counted: keep_usage comes after it.
+-- version is that of the requirements, see requirement.lua. is_cut: it stopped because it had dropped so many; what is behind them it has not
+-- come to. What tenants use is counted: keep_usage comes after it.
 local function claim_tasks(prefix, shard, wanted, time)
   local limit, bytes, credits = wanted.limit, wanted.bytes, wanted.credits
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,7 +31,9 @@ local function claim_tasks(prefix, shard, wanted, time)
 
   -- What changes in the counts of the shard, see keys.ts: nothing in most claims.
   local counts_key = string.gsub(prefix, 'task:$', 'counts')
-  local retried, dead = 0, 0
+  local retried, dead, dropped = 0, 0, 0
+  -- Takes some ten milliseconds, in which Redis serves nobody else.
+  local most_dropped = 2000
   local due = redis.call('ZRANGE', shard.delayed, '-inf', now_text, 'BYSCORE', 'LIMIT', 0, 1000)
   for i = 1, #due do
     local id = due[i]
@@ -88,18 +91,20 @@ local function claim_tasks(prefix, shard, wanted, time)
           use(tenant, 'running', 1)
         end
       else
-        dead = dead + 1
+        dead, dropped = dead + 1, dropped + 1
       end
     end
     return taken, #ids < count
   end
+
+  local function left() return bytes > 0 and dropped < most_dropped and limit or 0 end
 
   -- Takes a lane's share from a list; returns whether it may have more, and workers for it, how many it took, and whether the list is empty.
   local function serve(lane, list, share, tenant)
     local has_credit, given = false, 0
     for i = 1, #lane.offers do
       local offer = lane.offers[i]
-      while credits[offer] > 0 and share > 0 and bytes > 0 do
+      while credits[offer] > 0 and share > 0 and left() > 0 do
         local taken, is_empty = take(list, math.min(share, credits[offer]), tenant)
         if taken > 0 then
           credits[offer] = credits[offer] - taken
@@ -120,7 +125,6 @@ local function claim_tasks(prefix, shard, wanted, time)
     end
     return false
   end
-  local function left() return bytes > 0 and limit or 0 end
 
   local version = redis.call('HGET', shard.requirements, '') or ''
   local has_tenants = string.sub(version, -1) == '/'
@@ -128,12 +132,12 @@ local function claim_tasks(prefix, shard, wanted, time)
   for priority = 1, 3 do
     local open = lanes
     if has_tenants and left() > 0 and serve_in_turns(shard.queues[priority], lanes, left, serve, may_serve, prefix) then open = {} end
-    while limit > 0 and bytes > 0 and #open > 0 do
+    while left() > 0 and #open > 0 do
       local share = math.max(1, math.floor(limit / #open))
       local still = {}
       for i = 1, #open do
         local lane = open[i]
-        if limit > 0 and serve(lane, shard.queues[priority] .. lane.suffix, math.min(share, limit)) then still[#still + 1] = lane end
+        if left() > 0 and serve(lane, shard.queues[priority] .. lane.suffix, math.min(share, limit)) then still[#still + 1] = lane end
       end
       open = still
     end
@@ -145,5 +149,8 @@ local function claim_tasks(prefix, shard, wanted, time)
   if #leases > 0 then redis.call('ZADD', shard.leases, unpack(leases)) end
 
   wanted.limit, wanted.bytes = limit, bytes
-  return { promoted = promoted, claimed = claimed, groups = groups, dependent = dependent, traced = traced, version = version }
+  return {
+    promoted = promoted, claimed = claimed, groups = groups, dependent = dependent, traced = traced, version = version,
+    is_cut = dropped >= most_dropped,
+  }
 end

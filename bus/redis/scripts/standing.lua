@@ -63,17 +63,19 @@ local function hand_over_text(nonce, stands_on, given)
   return cjson.encode({ nonce, stands_on, given.promoted, claimed, given.groups, given.dependent, given.traced }) .. '\n' .. table.concat(arguments)
 end
 
--- Gives what waits to the claims that stand, and returns how many tasks they got: no more than `most` are looked for.
+-- Gives what waits to the claims that stand, and returns how many tasks they got: no more than `most` are looked for. 0 when a claim was
+-- cut, whatever it got: what it has not come to waits, and somebody is to be told.
 local function hand_over(prefix, shard, time, most)
   local standing = standing_in(prefix)
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local claims, handed = redis.call('HGETALL', standing), 0
+  local claims, handed, is_cut = redis.call('HGETALL', standing), 0, false
   for i = 1, #claims, 2 do
     local channel, wanted = 'handed:' .. claims[i], cmsgpack.unpack(claims[i + 1])
     if now > wanted.stands_until or redis.call('PUBSUB', 'NUMSUB', channel)[2] == 0 then
       redis.call('HDEL', standing, claims[i])
-    elseif handed < most then
+    elseif handed < most and not is_cut then
       local nonce, given = wanted.nonce, claim_tasks(prefix, shard, wanted, time)
+      is_cut = given.is_cut
       if #given.claimed + #given.promoted > 0 then
         local stands_on = stand_on(standing, wanted, #claims == 2)
         redis.call('PUBLISH', channel, hand_over_text(nonce, stands_on, given))
@@ -81,5 +83,5 @@ local function hand_over(prefix, shard, time, most)
       end
     end
   end
-  return handed
+  return is_cut and 0 or handed
 end

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../../../actors/clock.js';
+import { type Clock, systemClock } from '../../../actors/clock.js';
 import { Dispatcher } from '../../../actors/dispatcher.js';
 import { HeartbeatMonitor } from '../../../actors/heartbeatMonitor.js';
 import { WorkerSupervisor } from '../../../actors/workerSupervisor.js';
@@ -80,8 +80,8 @@ export class House {
     this.control.endpoint<ControlMessage, ControlMessage>('somebody').send(event.type, event);
   }
 
-  /** `store`: as this dispatcher sees it. */
-  startDispatcher(url = 'one', store: TaskStore = this.fixture.store): HouseDispatcher {
+  /** `store`, `clock`: as this dispatcher sees them. */
+  startDispatcher(url = 'one', store: TaskStore = this.fixture.store, clock: Clock = systemClock): HouseDispatcher {
     const workers = this.wire(url).endpoint<WorkerMessage, DispatcherMessage>(DISPATCHER);
     const control = this.control.endpoint<ControlMessage, ControlMessage>(`dispatcher-${randomUUID()}`, CONTROL_TOPICS);
     const dispatcher = new Dispatcher(
@@ -98,7 +98,7 @@ export class House {
         store,
         workers,
         control,
-        clock: systemClock,
+        clock,
         transition: this.transitions.log,
         counts: new ProcessMetrics(),
         nonce: () => randomUUID().slice(0, 8),
