@@ -219,8 +219,9 @@ class Client:
             yield from told[name]
             if left is not None:
                 left -= len(told[name])
-            cursor = told.get("next_cursor") or told.get("cursor")
-            if not cursor or not told[name]:
+            # A page can be empty and not be the last: the API looks only so far for tasks that match.
+            cursor = told["cursor"]
+            if cursor is None:
                 return
 
     # The end.

@@ -11,6 +11,10 @@ def same(value):
     return value
 
 
+def rare(value):
+    return value
+
+
 def add(*values):
     return sum(values)
 

@@ -123,6 +123,14 @@ class Calls(unittest.TestCase):
         self.assertEqual(len(list(self.client.tasks(limit=7))), 7)
         self.assertIn("fail", {one["name"] for one in self.client.functions()})
 
+    def test_a_list_goes_on_over_pages_with_nothing_in_them(self):
+        rare = [self.client.submit(functions.rare, number) for number in range(3)]
+        concurrent.futures.wait(rare, 30)
+        # Among so many the API does not find them in one look.
+        self.assertEqual(sum(self.client.map(abs, range(10_500))), sum(range(10_500)))
+        found = self.client.tasks(function=self.client.register(functions.rare))
+        self.assertEqual({task["task_id"] for task in found}, {future.task_id for future in rare})
+
     def test_running_again(self):
         future = self.client.submit(functions.fail, "again")
         future.exception(10)
