@@ -139,11 +139,30 @@ class Client:
     def run_failed_again(
         self, *, failure: str | None = None, function: str | None = None, limit: int | None = None
     ) -> Mapping[str, Any]:
-        """Run failed tasks again, those with a type of failure or of a function; return what the API says of it."""
-        asked = {"failure": failure, "function": function, "limit": limit}
-        body = {key: value for key, value in asked.items() if value is not None}
-        told: Mapping[str, Any] = self._transport.call("POST", "/tasks/run_again", body, repeat=False)
-        return told
+        """Run failed tasks again, the newest first: all, or those with a type of failure or of a function; at most `limit`.
+
+        Those that were run again before are left out. Returns their `count`, the new `task_ids` and `group_ids`, and the
+        `cursor` of the API, None when no more is left.
+        """
+        asked = {"failure": failure, "function": function, "cursor": None}
+        task_ids: list[str] = []
+        group_ids: list[str] = []
+        while limit is None or len(task_ids) < limit:
+            body = {key: value for key, value in asked.items() if value is not None}
+            most = _RUN_AGAIN_AT_ONCE if limit is None else min(_RUN_AGAIN_AT_ONCE, limit - len(task_ids))
+            told = self._transport.call("POST", "/tasks/run_again", {**body, "limit": most}, repeat=False)
+            task_ids += told["task_ids"]
+            if told["task_ids"]:
+                group_ids.append(told["group_id"])
+            asked["cursor"] = told["cursor"]
+            if told["cursor"] is None:
+                break
+        return {
+            "count": len(task_ids),
+            "task_ids": task_ids,
+            "group_ids": group_ids,
+            "cursor": asked["cursor"],
+        }
 
     def logs(self, task_id: str, *, follow: bool = False) -> Iterator[LogLine]:
         """Yield the lines a task has printed so far; with `follow` also those to come, until it ends."""
@@ -240,6 +259,8 @@ class Client:
 
 
 _PAGE = 100
+# Of one request, so that its answer is not long in coming.
+_RUN_AGAIN_AT_ONCE = 1_000
 # A task may print nothing for long.
 _LOG_SILENCE_S = 24 * 3600.0
 

@@ -138,6 +138,18 @@ class Calls(unittest.TestCase):
             self.client.result(self.client.run_again(future.task_id), 10)
         self.assertTrue(self.client.run_failed_again(failure="UserException", limit=1))
 
+    def test_running_again_more_than_one_request_does(self):
+        concurrent.futures.wait([self.client.submit(functions.fail_often, n) for n in range(1_005)], 60)
+        which = {"failure": "UserException", "function": self.client.register(functions.fail_often)}
+        every = self.client.run_failed_again(**which)
+        self.assertEqual((every["count"], every["cursor"]), (1_005, None))
+        self.client.results(every["task_ids"], 60, return_exceptions=True)
+        some = self.client.run_failed_again(**which, limit=1_001)
+        self.assertEqual(
+            (some["count"], len(set(some["task_ids"])), len(some["group_ids"])), (1_001, 1_001, 2)
+        )
+        self.assertEqual(self.client.run_failed_again(limit=0)["count"], 0)
+
     def test_what_a_task_prints(self):
         future = self.client.submit(functions.speak, 10)
         future.result(10)
