@@ -145,6 +145,7 @@ _HOMES = {
     "options": ("Retry", "TaskOptions"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from .core import CANCEL_BATCH
 from .errors import TaskUnknown
 from .executor import Executor
 from .explanation import explanation
@@ -14,7 +15,7 @@ from .futures import TaskFuture
 from .group import Group, TaskResult, task_result
 from .registry import Registry
 from .stream import read_results
-from .transport import Transport
+from .transport import Transport, path
 
 if TYPE_CHECKING:
     from .executor import P
@@ -113,11 +114,11 @@ class Client:
 
     def status(self, task_id: str) -> str:
         """Return QUEUED, RUNNING, COMPLETED, FAILED or CANCELLED."""
-        return str(self._transport.call("GET", f"/status/{task_id}")["status"])
+        return str(self._transport.call("GET", path("status", task_id))["status"])
 
     def task(self, task_id: str) -> Story:
         """Return a task's whole story: state, attempts, worker, times, memory, failure, history, what it waits for."""
-        told: Story = self._transport.call("GET", f"/tasks/{task_id}")
+        told: Story = self._transport.call("GET", path("tasks", task_id))
         return told
 
     def explain(self, task_id: str) -> str:
@@ -126,14 +127,18 @@ class Client:
 
     def cancel(self, *task_ids: str) -> int:
         """Cancel tasks, also while they run; return how many had not ended before. Raises TaskUnknown for a single one."""
-        told = self._transport.call("POST", "/tasks/cancel", {"task_ids": list(task_ids)})
-        if len(task_ids) == 1 and told["unknown"]:
-            raise TaskUnknown(f"there is no task {task_ids[0]}", task_id=task_ids[0])
-        return int(told["cancelled"])
+        cancelled = 0
+        for start in range(0, len(task_ids), CANCEL_BATCH):
+            body = {"task_ids": list(task_ids[start : start + CANCEL_BATCH])}
+            told = self._transport.call("POST", "/tasks/cancel", body)
+            if len(task_ids) == 1 and told["unknown"]:
+                raise TaskUnknown(f"there is no task {task_ids[0]}", task_id=task_ids[0])
+            cancelled += int(told["cancelled"])
+        return cancelled
 
     def run_again(self, task_id: str) -> str:
         """Run a task once more, with the same arguments, as a new task; return its id."""
-        told = self._transport.call("POST", f"/tasks/{task_id}/run_again", {}, repeat=False)
+        told = self._transport.call("POST", path("tasks", task_id, "run_again"), {}, repeat=False)
         return str(told["task_id"])
 
     def run_failed_again(
@@ -167,11 +172,11 @@ class Client:
     def logs(self, task_id: str, *, follow: bool = False) -> Iterator[LogLine]:
         """Yield the lines a task has printed so far; with `follow` also those to come, until it ends."""
         if not follow:
-            told = self._transport.call("GET", f"/tasks/{task_id}/logs")
+            told = self._transport.call("GET", path("tasks", task_id, "logs"))
             yield from (_line(one) for one in told["lines"])
             return
         response = self._transport.open(
-            "GET", f"/tasks/{task_id}/logs?follow=1", None, "application/x-ndjson", _LOG_SILENCE_S
+            "GET", path("tasks", task_id, "logs") + "?follow=1", None, "application/x-ndjson", _LOG_SILENCE_S
         )
         try:
             for one in _json_lines(response.stream(1 << 16)):
@@ -206,7 +211,7 @@ class Client:
 
     def function(self, function_id: str) -> Mapping[str, Any]:
         """Return what is known of a function."""
-        told: Mapping[str, Any] = self._transport.call("GET", f"/functions/{function_id}")
+        told: Mapping[str, Any] = self._transport.call("GET", path("functions", function_id))
         return told
 
     def workers(self) -> list[Mapping[str, Any]]:
@@ -219,22 +224,24 @@ class Client:
 
     def drain_worker(self, name: str) -> Mapping[str, Any]:
         """Have a worker finish what it runs and take nothing more."""
-        told: Mapping[str, Any] = self._transport.call("POST", f"/workers/{name}/drain", {})
+        told: Mapping[str, Any] = self._transport.call("POST", path("workers", name, "drain"), {})
         return told
 
     def drain_dispatcher(self, dispatcher_id: str) -> Mapping[str, Any]:
         """Have a dispatcher hand over what it has and take nothing more."""
-        told: Mapping[str, Any] = self._transport.call("POST", f"/dispatchers/{dispatcher_id}/drain", {})
+        told: Mapping[str, Any] = self._transport.call(
+            "POST", path("dispatchers", dispatcher_id, "drain"), {}
+        )
         return told
 
     def _pages(
-        self, path: str, name: str, asked: Mapping[str, Any], limit: int | None
+        self, target: str, name: str, asked: Mapping[str, Any], limit: int | None
     ) -> Iterator[Mapping[str, Any]]:
         cursor: str | None = None
         left = limit
         while left is None or left > 0:
             page = _PAGE if left is None else min(left, _PAGE)
-            told = self._transport.call("GET", path, query={**asked, "limit": page, "cursor": cursor})
+            told = self._transport.call("GET", target, query={**asked, "limit": page, "cursor": cursor})
             yield from told[name]
             if left is not None:
                 left -= len(told[name])

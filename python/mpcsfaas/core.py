@@ -23,7 +23,8 @@ from .transport import JSON_TYPE, MSGPACK_TYPE, Transport
 
 # Beyond, the API suggests a new group.
 _GROUP_TASKS: Final = 50_000
-_CANCEL_BATCH: Final = 1_000
+# As many as one request may name.
+CANCEL_BATCH: Final = 1_000
 # A thread with nothing to do ends after so long, and starts again when needed.
 _IDLE_S: Final = 10.0
 # A refusal with one of these codes can be the fault of a single task of the batch.
@@ -216,7 +217,7 @@ class Core:
                 if not self._cancelling.wait_for(lambda: self._to_cancel, timeout=_IDLE_S):
                     self._canceller = None
                     return
-                futures, self._to_cancel = self._to_cancel[:_CANCEL_BATCH], self._to_cancel[_CANCEL_BATCH:]
+                futures, self._to_cancel = self._to_cancel[:CANCEL_BATCH], self._to_cancel[CANCEL_BATCH:]
             # Those without an id are told again when they have one.
             task_ids = [future.task_id for future in futures if future.task_id is not None]
             # When the platform is away for too long their futures are cancelled all the same.
@@ -234,8 +235,8 @@ class Core:
             future.task_id or "": future for group in self._living_groups() for future in group.running()
         }
         task_ids = list(futures)
-        for start in range(0, len(task_ids), _CANCEL_BATCH):
-            body = {"task_ids": task_ids[start : start + _CANCEL_BATCH]}
+        for start in range(0, len(task_ids), CANCEL_BATCH):
+            body = {"task_ids": task_ids[start : start + CANCEL_BATCH]}
             for one in self.transport.call("POST", "/results", body)["results"]:
                 if one["status"] == "QUEUED":
                     futures[one["task_id"]].cancel()

@@ -10,7 +10,7 @@ from .errors import TaskCancelled
 from .outcomes import outcome
 from .packing import Result
 from .stream import GroupStream
-from .transport import Transport
+from .transport import Transport, path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Group:
 
     def progress(self) -> Mapping[str, Any]:
         """Return how many tasks there are: total, queued, running, completed, failed, cancelled, unknown; and closed."""
-        told: Mapping[str, Any] = self._transport.call("GET", f"/groups/{self.group_id}")
+        told: Mapping[str, Any] = self._transport.call("GET", path("groups", self.group_id))
         return told
 
     def results(self, timeout: float | None = None, *, follow: bool = False) -> Iterator[TaskResult]:
@@ -65,11 +65,11 @@ class Group:
 
     def cancel(self) -> int:
         """Cancel all tasks that have not ended, also while they run; return how many that were."""
-        return int(self._transport.call("POST", f"/groups/{self.group_id}/cancel")["cancelled"])
+        return int(self._transport.call("POST", path("groups", self.group_id, "cancel"))["cancelled"])
 
     def close(self) -> None:
         """Say that nothing will be added any more."""
-        self._transport.call("POST", f"/groups/{self.group_id}/close")
+        self._transport.call("POST", path("groups", self.group_id, "close"))
 
     def __repr__(self) -> str:
         return f"Group({self.group_id!r})"

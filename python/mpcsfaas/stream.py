@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from .errors import PlatformUnreachable
 from .packing import Result, is_array, unpack, unpack_results
-from .transport import Patience, Transport
+from .transport import Patience, Transport, path
 
 STREAM_TYPE: Final = "application/x-msgpack-stream"
 # The API says something every 10 s.
@@ -62,7 +62,7 @@ class GroupStream:
     def __init__(self, transport: Transport, group_id: str, *, follow: bool) -> None:
         self.cursor = Seen()
         self._transport = transport
-        self._path = f"/groups/{group_id}/results"
+        self._path = path("groups", group_id, "results")
         self._follow = follow
         self._response: Any = None
         self._closed = False

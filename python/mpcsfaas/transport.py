@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -33,8 +33,15 @@ _CONNECTIONS: Final = 16
 # A pause that the API asks for is worth a word from this length on; it never asks for more than so much.
 _SAY_FROM_S: Final = 2.0
 _LONGEST_ASKED_S: Final = 60.0
+# As they are, these would lead to another path.
+_DOTS: Final = {".": "%2E", "..": "%2E%2E"}
 # Asked again: the API is starting, stopping, or cannot reach Redis.
 _PASSING: Final = frozenset({429, 502, 503, 504})
+
+
+def path(*parts: str) -> str:
+    """Return a path of words, ids and names, whatever is in them: a name cannot lead to another path."""
+    return "".join("/" + _DOTS.get(part, quote(str(part), safe="")) for part in parts)
 
 
 class Transport:

@@ -68,6 +68,23 @@ class Calls(unittest.TestCase):
         with self.assertRaises(mpcsfaas.TaskUnknown):
             self.client.cancel("6b1c3c5e-5d0c-4b5e-9b3f-1f6f0f6f2a11")
 
+    def test_cancelling_very_many_and_none(self):
+        delayed = [self.client.options(delay=600).submit(functions.same, n) for n in range(1_500)]
+        ids = [future.reference_id() for future in delayed]
+        self.assertEqual(self.client.cancel(*ids), 1_500)
+        self.assertEqual(self.client.cancel(*ids), 0)
+        self.assertEqual(self.client.cancel(), 0)
+
+    def test_an_id_is_never_a_path(self):
+        for wrong in ("../stats", "x/../../stats", "..", ".", "a?b", "a#b", "a/b", "%2e%2e"):
+            for ask in (
+                *(self.client.task, self.client.status, self.client.function, self.client.run_again),
+                *(self.client.drain_worker, self.client.drain_dispatcher, self.client.printed),
+                lambda text: self.client.group(text).progress(),
+            ):
+                with self.subTest(wrong), self.assertRaises((mpcsfaas.NotFound, mpcsfaas.InvalidRequest)):
+                    ask(wrong)
+
     def test_a_story_and_its_explanation(self):
         future = self.client.submit(functions.fail, "because")
         future.exception(10)
