@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import log_lines
 from .core import CANCEL_BATCH
 from .errors import TaskUnknown
 from .executor import Executor
 from .explanation import explanation
 from .futures import TaskFuture
 from .group import Group, TaskResult, task_result
+from .log_lines import LogLine as LogLine
 from .registry import Registry
 from .stream import read_results
 from .transport import Transport, path
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Story = Mapping[str, Any]
-
-
-class LogLine(NamedTuple):
-    """What a task printed: when (ISO text), on stdout or stderr, and the text, with its line end where it had one."""
-
-    at: str
-    stream: str
-    text: str
 
 
 class Client:
@@ -170,22 +163,14 @@ class Client:
         }
 
     def logs(self, task_id: str, *, follow: bool = False) -> Iterator[LogLine]:
-        """Yield the lines a task has printed so far; with `follow` also those to come, until it ends."""
-        if not follow:
-            told = self._transport.call("GET", path("tasks", task_id, "logs"))
-            yield from (_line(one) for one in told["lines"])
-            return
-        response = self._transport.open(
-            "GET", path("tasks", task_id, "logs") + "?follow=1", None, "application/x-ndjson", _LOG_SILENCE_S
-        )
-        try:
-            for one in _json_lines(response.stream(1 << 16)):
-                if "end" in one:
-                    return
-                if "text" in one:
-                    yield _line(one)
-        finally:
-            response.close()
+        """Return the lines a task has printed so far; with `follow` also those to come, until it ends.
+
+        A task that is started again prints anew. A connection that breaks is made again, and each line comes once.
+        """
+        if follow:
+            return log_lines.follow(self._transport, task_id)
+        told = self._transport.call("GET", path("tasks", task_id, "logs"))
+        return (log_lines.log_line(one) for one in told["lines"])
 
     def printed(self, task_id: str) -> str:
         """Return what a task has printed so far, as one text."""
@@ -268,18 +253,3 @@ class Client:
 _PAGE = 100
 # Of one request, so that its answer is not long in coming.
 _RUN_AGAIN_AT_ONCE = 1_000
-# A task may print nothing for long.
-_LOG_SILENCE_S = 24 * 3600.0
-
-
-def _line(one: Mapping[str, Any]) -> LogLine:
-    return LogLine(str(one["at"]), str(one["stream"]), str(one["text"]))
-
-
-def _json_lines(chunks: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield json.loads(line)

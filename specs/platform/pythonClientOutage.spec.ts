@@ -69,6 +69,21 @@ describe('The Python client and a platform of which parts go away', function () 
     await platform.api.restart();
   });
 
+  it('goes on with what a task prints over an API that is stopped, and one that is killed', async () => {
+    let restarts = Promise.resolve();
+    const lines = await runProgram('follows.py', [], (line) => {
+      if (line === '3') restarts = restarts.then(() => platform.api.restart());
+      if (line === '12') {
+        restarts = restarts.then(async () => {
+          await platform.api.kill('SIGKILL');
+          await platform.api.restart();
+        });
+      }
+    });
+    await restarts;
+    expect(lines.at(-1)).to.equal('came 41 same True COMPLETED');
+  });
+
   it('says which worker was lost with a task that may not be tried again', async () => {
     let killed = Promise.resolve();
     const lines = await runProgram('loses_worker.py', [], (line) => {

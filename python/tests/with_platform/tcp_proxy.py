@@ -16,10 +16,10 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._sockets = set()
         self._broken = False
+        self._passing = threading.Event()
+        self._passing.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        # What has gone to the platform, for tests to look for.
-        self.requests = b""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
@@ -34,11 +34,17 @@ class TcpProxy:
         self._broken = True
         self.cut()
 
+    def silence(self):
+        """Keep connections, and take new ones, but let nothing pass, until `mend`."""
+        self._passing.clear()
+
     def mend(self):
         self._broken = False
+        self._passing.set()
 
     def stop(self):
         self.break_off()
+        self._passing.set()
         _shut(self._listener)
 
     def _accept(self):
@@ -51,14 +57,13 @@ class TcpProxy:
                 target = socket.create_connection(self._to)
                 with self._lock:
                     self._sockets |= {client, target}
-                threading.Thread(target=self._pass, args=(client, target, True), daemon=True).start()
-                threading.Thread(target=self._pass, args=(target, client, False), daemon=True).start()
+                threading.Thread(target=self._pass, args=(client, target), daemon=True).start()
+                threading.Thread(target=self._pass, args=(target, client), daemon=True).start()
 
-    def _pass(self, source, target, is_request):
+    def _pass(self, source, target):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                if is_request:
-                    self.requests += data
+                self._passing.wait()
                 target.sendall(data)
         for one in (source, target):
             _shut(one)

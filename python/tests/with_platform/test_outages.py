@@ -1,8 +1,9 @@
-"""What a platform that cannot be reached for a while does to futures."""
+"""What a platform that cannot be reached for a while does to futures and to lines that are followed."""
 
 import threading
 import time
 import unittest
+from unittest import mock
 
 import functions
 from tcp_proxy import TcpProxy
@@ -51,3 +52,28 @@ class Outages(unittest.TestCase):
             Client().group(executor.group_id).close()
             reader.join(30)
             self.assertEqual(executor.submit(functions.same, 2).result(30), 2)
+
+    def test_lines_go_on_over_connections_that_break(self):
+        client = Client(self.proxy.url)
+        self.addCleanup(client.close)
+        future = client.submit(functions.speak, 12, 0.3)
+        lines = client.logs(future.reference_id(), follow=True)
+        came = []
+        for line in lines:
+            came.append(line.text)
+            if len(came) in (2, 6):
+                self.proxy.cut()
+        self.assertEqual(came, [line.text for line in client.logs(future.task_id)])
+        self.assertEqual(len(came), 13)
+        self.assertEqual(future.result(30), 12)
+
+    def test_lines_from_a_platform_that_falls_silent(self):
+        client = Client(self.proxy.url, timeout=1)
+        future = Client().submit(functions.speak, 2, 20)
+        self.addCleanup(future.cancel)
+        with mock.patch("mpcsfaas.log_lines._SILENCE_S", 2.0):
+            lines = client.logs(future.reference_id(), follow=True)
+            self.assertEqual(next(lines).text, "line 0\n")
+            self.proxy.silence()
+            with self.assertRaises(PlatformUnreachable):
+                next(lines)
