@@ -222,7 +222,7 @@ export interface Claim {
 
 /** Who has claims that stand. */
 export interface HandOverHearer {
-  /** What a claim has got that stood under this nonce, perhaps before its own answer; `standsOn` under its next `standingNonce`. */
+  /** What a claim has got that stood under this nonce, in order, perhaps before its own answer; `standsOn` under its next `standingNonce`. */
   handedOver(nonce: string, claim: Claim, standsOn: boolean): void;
   /** What was handed over lately may not have arrived. */
   cutOff(): void;

@@ -21,13 +21,13 @@ export class Listening {
 
   standBy(claimant: string, shard: ShardKeys, claims: Claims, hearer: HandOverHearer): void {
     if (!this.connect) return;
+    let before: Promise<unknown> = Promise.resolve();
     this.handOvers = new Mailbox(this.connect(), `handed:${claimant}`, {
       heard: (message) => {
         // What cannot be read, or completed, keeps its lease until it is looked for.
-        void claims.handedOver(shard, message).then(
-          (handed) => handed && hearer.handedOver(...handed),
-          () => undefined,
-        );
+        const reading = claims.handedOver(shard, message).catch(() => undefined);
+        // Large arguments are read first: what comes after them would overtake them, and they would pass for lost.
+        before = Promise.all([reading, before]).then(([handed]) => handed && hearer.handedOver(...handed));
       },
       cutOff: () => {
         hearer.cutOff();

@@ -130,6 +130,20 @@ describe('what waits in Redis for its answer', () => {
       expect(handed[0]!.claim.claimed[0]!.arguments.equals(large.arguments)).to.equal(true);
     });
 
+    it('is told what it gets in order, though large arguments take another read', async () => {
+      for (let round = 0; round < 10; round++) {
+        await store.claim('one', 2, `n${round}`, undefined, undefined, LONG_MS);
+        const [large, small] = [newTask({ arguments: Buffer.alloc(100_000, 7) }), newTask()];
+        expect(await Promise.all([submit(large), submit(small)])).to.deep.equal([1, 1]);
+        await eventually('both are heard', () => handed.length === 2);
+        const heard = handed.splice(0).map(({ nonce, claim }) => [nonce, ...idsOf(claim)]);
+        expect(heard).to.deep.equal([
+          [`n${round}+`, large.taskId],
+          [`n${round}+1`, small.taskId],
+        ]);
+      }
+    });
+
     it('is replaced by the next one, which tells that it stood', async () => {
       await store.claim('one', 2, 'n1', undefined, undefined, LONG_MS);
       expect(await store.claim('one', 2, 'n2', undefined, undefined, LONG_MS)).to.include({
