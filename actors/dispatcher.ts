@@ -285,7 +285,7 @@ export class Dispatcher {
       // An attempt unknown here may have been settled before, its acknowledgement lost; its fence tells, in Redis.
       if (result.outcome === 'released') released.push(result);
       else this.settler.push(reported(result, result.outcome, worker.name, task));
-      if (task && result.outcome === 'completed') this.runTimes.observe(task.functionId, result.runTimeUs / 1000);
+      if (task && result.outcome === 'completed') this.runTimes.observe(result.runTimeUs / 1000);
     }
     if (released.length > 0) this.release(worker, released);
     this.claims.moreRoom();

@@ -145,10 +145,6 @@ export class WorkerConnection implements Candidate {
     for (const functionId of functionIds) this.functions.add(functionId);
   }
 
-  forgetFunctions(functionIds: Iterable<string>): void {
-    for (const functionId of functionIds) this.functions.delete(functionId);
-  }
-
   /** The same process speaks over a new connection. */
   rebind(address: Address, hello: WorkerHello): void {
     this.address = address;

@@ -131,21 +131,12 @@ describe('run times', () => {
   it('are learnt from results, the newest counting most', () => {
     const times = new RunTimes();
     expect(times.recent).to.equal(undefined);
-    expect(times.of('f')).to.equal(undefined);
-    times.observe('f', 10);
-    expect(times.of('f')).to.equal(10);
-    for (let results = 0; results < 30; results++) times.observe('f', 100);
-    expect(times.of('f')).to.be.within(99, 100);
-    times.observe('g', 1);
-    expect(times.of('g')).to.equal(1);
+    times.observe(10);
+    expect(times.recent).to.equal(10);
+    for (let results = 0; results < 30; results++) times.observe(100);
+    expect(times.recent).to.be.within(99, 100);
+    times.observe(1);
     expect(times.recent).to.be.within(79, 81);
-  });
-
-  it('are kept of a bounded number of functions', () => {
-    const times = new RunTimes();
-    for (let index = 0; index <= 10_000; index++) times.observe(String(index), 1);
-    expect(times.of('0')).to.equal(undefined);
-    expect(times.of('10000')).to.equal(1);
   });
 });
 
