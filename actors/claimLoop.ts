@@ -17,7 +17,7 @@ import { place, prefetchPerSlot } from './placement.js';
 import { Rebalance } from './rebalance.js';
 import type { RunTimes } from './runTimes.js';
 import { StandingClaims } from './standingClaims.js';
-import { withInputs, type WithInputs } from './taskInputs.js';
+import { withInputs, type WithInputs, withoutFunction } from './taskInputs.js';
 import type { InFlight, WorkerConnection } from './workerConnection.js';
 import type { WorkerTable } from './workerTable.js';
 
@@ -75,6 +75,8 @@ const STAND_AGAIN_AFTER_MS = 5;
  * then new tasks come by themselves.
  */
 export class ClaimLoop {
+  /** Closed; the store hands nothing over any more, and what it did is known. */
+  hasLeft = false;
   private claiming = false;
   private closed = false;
   private again = false;
@@ -113,10 +115,6 @@ export class ClaimLoop {
       handedOver: (nonce, claim, standsOn) => {
         const made = this.standing.onHandedOver(nonce, standsOn);
         if (!made) return; // It is being looked for already.
-        if (this.closed) {
-          this.deps.release(undefined, claim.claimed);
-          return;
-        }
         this.handedOver.push({ claim, offers: made.offers });
         made.limit -= claim.claimed.length;
         if (made.limit <= 0) this.foundEmpty = false;
@@ -131,18 +129,17 @@ export class ClaimLoop {
 
   /** Somebody has news: a claim may find something. */
   wake(): void {
-    if (this.closed) return;
+    if (this.hasLeft) return;
     this.again = true;
     this.foundEmpty = false;
     this.clearStandAgain();
     if (!this.claiming) void this.run();
   }
 
-  /** Claims no more; what a claim under way still brings is given back, until `isClaiming` is false. */
+  /** Claims no more; what still comes is given back, until it `hasLeft`. While the store is away each wake tries again. */
   close(): void {
     this.closed = true;
-    this.again = false;
-    this.clearStandAgain();
+    this.wake();
   }
 
   get isClaiming(): boolean {
@@ -180,12 +177,12 @@ export class ClaimLoop {
           continue;
         }
         this.again = false;
+        if (this.closed && !this.hasLeft) await this.leave();
+        if (this.hasLeft) continue;
         this.standing.expire();
         if (this.lostClaims.due) await this.lostClaims.giveBack();
-        const { offers, bytes, isEverybody } = offersOf(
-          this.table.available(),
-          prefetchPerSlot(this.deps.runTimes.recent),
-        );
+        const prefetch = prefetchPerSlot(this.deps.runTimes.recent);
+        const { offers, bytes, isEverybody } = offersOf(this.table.available(), prefetch);
         const limit = Math.min(creditOfAll(offers), MAX_CLAIM);
         if (limit === 0 || !this.deps.mayClaim()) {
           if (this.standing.isStanding) this.standing.onWithdrawn(await this.deps.store.withdraw(this.options.id));
@@ -197,7 +194,7 @@ export class ClaimLoop {
         // It may have ended because of the arguments' bytes, or of cancelled tasks, not because the queue was empty.
         const cutShort = claim.isCut === true || (bytes > 0 && bytesOf(claimed) >= bytes);
         this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
-        if (claimed.length === limit || cutShort) this.again = !this.closed;
+        if (claimed.length === limit || cutShort) this.again = true;
         else this.rebalance.schedule();
       }
     } catch (error) {
@@ -219,6 +216,14 @@ export class ClaimLoop {
       this.standing.giveUp(nonce);
       throw error;
     }
+  }
+
+  private async leave(): Promise<void> {
+    this.standing.onWithdrawn(await this.deps.store.withdraw(this.options.id));
+    // What it was handed last may be on its way still: it is not waited for, but looked for.
+    this.standing.onCutOff();
+    if (this.lostClaims.due) await this.lostClaims.giveBack();
+    this.hasLeft = true;
   }
 
   /** A claim at once would take the processors from the task that was handed over: it is left to the time when that is over. */
@@ -323,8 +328,3 @@ export class ClaimLoop {
 }
 
 const bytesOf = (tasks: readonly ClaimedTask[]): number => tasks.reduce((sum, task) => sum + task.arguments.length, 0);
-
-function withoutFunction(task: ClaimedTask): WithInputs['failed'][number] {
-  const message = `function ${task.functionId} is not in Redis any more; register it again`;
-  return { task, failure: { type: 'DeserializationError', message } };
-}

@@ -22,6 +22,8 @@ import { WorkerTable } from './workerTable.js';
 
 /** A claim stands until it is renewed, at least once a heartbeat: a dispatcher that has missed so many is not handed anything. */
 const STAND_HEARTBEATS = 2.5;
+/** For so long a dispatcher that stops waits for the store, once to be handed nothing any more, and once for all to be written. */
+const LAST_WORD_MS = 1_000;
 
 /**
  * Takes tasks from the queue, gives them to workers, and brings their results into Redis.
@@ -177,14 +179,16 @@ export class Dispatcher {
     this.claims.close();
     this.table.takeAllBack();
     const deadline = clock.now() + graceMs;
+    const leaveBy = clock.now() + LAST_WORD_MS;
     const isBusy = () => this.claims.isClaiming || this.table.inFlightCount() + this.settler.pending > 0;
-    while (isBusy() && clock.now() < deadline) {
+    const isLeaving = () => !this.claims.hasLeft && clock.now() < leaveBy;
+    while (isLeaving() || (isBusy() && clock.now() < deadline)) {
       await new Promise<void>((resolve) => clock.setTimeout(resolve, 20));
     }
     this.settler.close();
     this.releaser.close();
     let timer: unknown;
-    const timeout = new Promise<void>((resolve) => (timer = clock.setTimeout(resolve, 1_000)));
+    const timeout = new Promise<void>((resolve) => (timer = clock.setTimeout(resolve, LAST_WORD_MS)));
     await Promise.race([Promise.all([this.settler.idle(), this.releaser.idle()]), timeout]);
     clock.clearTimeout(timer); // It would keep the process from ending.
     this.acknowledger.flush();

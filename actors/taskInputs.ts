@@ -67,6 +67,11 @@ async function read(
   }
 }
 
+export function withoutFunction(task: ClaimedTask): WithInputs['failed'][number] {
+  const message = `function ${task.functionId} is not in Redis any more; register it again`;
+  return { task, failure: { type: 'DeserializationError', message } };
+}
+
 function failureOf(ids: readonly string[], known: ReadonlyMap<string, Buffer | undefined>): Failure | undefined {
   const bytes = total(ids.map((id) => known.get(id)));
   if (bytes > MAX_TASK_BYTES) {

@@ -54,7 +54,7 @@ export interface TaskStore {
   ): Promise<Claim>;
   /** Claims of this claimant may stand from now on: the step that accepts the next tasks hands them over to one. */
   standBy(claimant: string, hearer: HandOverHearer): void;
-  /** The claimant has no workers any more; the `standingNonce` under which its claim that stood until now would have got something. */
+  /** The claimant has no workers any more, or leaves; the `standingNonce` under which its claim that stood until now would have got something. */
   withdraw(claimant: string): Promise<string | undefined>;
   /** Running attempts of the claims with these nonces, whose answers got lost: nobody else knows of them. Looks at every running task. */
   findClaims(nonces: string[]): Promise<TaskRef[]>;
