@@ -4,8 +4,18 @@ import { PlatformError } from '../errors.js';
 
 /** No command waits longer than this; a Redis that takes longer is treated as away. */
 const COMMAND_TIMEOUT_MS = 5_000;
+/**
+ * A connection over which nothing comes for so long although something was asked for is given up. Its way may be gone without a word (a
+ * NAT or a load balancer has forgotten it) while a new one would work; and what was refused above stays in memory as long as it lasts. A
+ * Redis that loads its file or runs a long script does answer, if only with an error.
+ *
+ * Where nothing was asked for, as where messages are awaited, nothing is missed: there TCP asks by itself, after 30 s (ioredis' `keepAlive`).
+ */
+const SILENCE_TIMEOUT_MS = 7_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 1_000;
+/** Why a connection is lost, where nothing else is known. */
+const CLOSED = 'connection closed';
 
 /** How a connection tells its component about Redis: `lost` once when it goes, `restored` once when it is back. */
 export interface DependencyEvents {
@@ -52,6 +62,7 @@ export function connectRedis(access: string | (() => RedisAccess), events: Depen
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SILENCE_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: (times) => {
       adopt();
@@ -67,7 +78,7 @@ export function connectRedis(access: string | (() => RedisAccess), events: Depen
   };
   adopt();
   let away = false;
-  let reason = 'connection closed';
+  let reason = CLOSED;
   redis.on('error', (error: Error) => {
     reason = (error as NodeJS.ErrnoException).code ?? error.message;
   });
@@ -78,6 +89,7 @@ export function connectRedis(access: string | (() => RedisAccess), events: Depen
   redis.on('ready', () => {
     if (away) events.restored();
     away = false;
+    reason = CLOSED;
   });
   void redis.connect().catch(() => undefined); // Reported by the events above; retryStrategy goes on trying.
   return redis;

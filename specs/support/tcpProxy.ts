@@ -87,6 +87,11 @@ export class TcpProxy {
 
   silence(): void {
     this.#state = 'silent';
+    this.forget();
+  }
+
+  /** The connections that there are stay, and nothing passes over them any more, as where a NAT has forgotten them; new ones are as before. */
+  forget(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.pause();
   }
 
