@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { RedisOptions } from 'ioredis';
 
-/** What is asked for and has not been answered within this takes the connection down with it. */
+/** Something was asked for, and nothing has come for so long: that takes the connection down. */
 const TIMEOUT_MS = 5_000;
 /** Between two tries to connect, at least. */
 const PAUSE_MS = 1_000;
@@ -36,6 +36,8 @@ export class ValueConnection {
   private owesFeed = false;
   private ready = false;
   private hasEnded = false;
+  /** When something came last, or was asked for when nothing else was. */
+  private heardAtMs = 0;
   private tryAgainAtMs = Infinity;
 
   /** @param options how another connection to the same server was made; without TLS */
@@ -91,6 +93,10 @@ export class ValueConnection {
 
   private ask(words: string[]): Promise<Buffer | null> {
     return new Promise((resolve, reject) => {
+      const now = performance.now();
+      if (this.questions.length === 0) this.heardAtMs = now;
+      // What is sent counts as life to the socket, and may go nowhere: as long as somebody asks, it would see no silence.
+      else if (now - this.heardAtMs > TIMEOUT_MS) this.end('it does not answer');
       if (this.hasEnded) throw new Error('large values: closed');
       this.questions.push({ resolve, reject });
       const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
@@ -104,6 +110,7 @@ export class ValueConnection {
   }
 
   private received(bytes: number, buffer: Uint8Array): boolean {
+    this.heardAtMs = performance.now();
     if (buffer !== this.head) this.fill(bytes);
     else for (let at = 0; at < bytes;) at = this.parse(at, bytes);
     return true;

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { ValueConnection } from '../../bus/redis/valueConnection.js';
 import { eventually } from '../support/eventually.js';
 import { type SpecServer, startRedis } from '../support/servers.js';
+import { TcpProxy } from '../support/tcpProxy.js';
 
 const saidBy = (error: unknown): string => (error as Error).message;
 
@@ -67,6 +68,26 @@ describe('A connection for large values', () => {
     expect(await right.read('nothing', 'field')).to.equal(null);
     await eventually('the other is given up, until another try is due', () => wrong.isGone);
     expect(wrong.isReady).to.equal(false);
+  });
+
+  it('is given up when nothing comes any more, however often it is asked', async () => {
+    const proxy = await TcpProxy.start(server.port);
+    const connection = await opened(proxy.port);
+    proxy.forget();
+    const answers: Promise<string>[] = [];
+    await eventually(
+      'it is given up',
+      () => {
+        answers.push(connection.read('hash', 'field').then(String, saidBy));
+        return !connection.isReady;
+      },
+      15_000,
+    );
+    expect(answers).to.have.length.greaterThan(10);
+    const refusals = await Promise.all(answers);
+    expect(refusals[0]).to.equal('large values: it does not answer');
+    expect(refusals.every((text) => text.startsWith('large values: '))).to.equal(true);
+    await proxy.stop();
   });
 
   it('refuses what is not answered when it breaks', async () => {
