@@ -10,6 +10,30 @@ export interface LogLine {
 
 const NEWLINE = 0x0a;
 
+/** Bytes of a record that are made lines in one go: some ten milliseconds' work if all of them are ends of lines. */
+const SLICE_BYTES = 4 * 1024;
+/** What a piece costs beside its bytes. */
+const PIECE_BYTES = 16;
+
+/** The same in parts that are little work each: between two of them others may have their turn. */
+export function* slicesOf(pieces: readonly OutputPiece[]): Generator<OutputPiece[]> {
+  let slice: OutputPiece[] = [];
+  let room = SLICE_BYTES;
+  for (const { atMs, stream, bytes } of pieces) {
+    for (let from = 0; from < bytes.length;) {
+      const part = bytes.subarray(from, from + room);
+      slice.push({ atMs, stream, bytes: part });
+      from += part.length;
+      room -= part.length + PIECE_BYTES;
+      if (room > 0) continue;
+      yield slice;
+      slice = [];
+      room = SLICE_BYTES;
+    }
+  }
+  if (slice.length > 0) yield slice;
+}
+
 /** Makes lines of what was printed in pieces; each stream has its own unfinished line. */
 export class LogLines {
   private readonly unfinished: Record<OutputStream, { atMs: number; pieces: Buffer[] } | undefined> = {
@@ -49,8 +73,3 @@ export class LogLines {
     return [{ atMs: line.atMs, stream, text: Buffer.concat(line.pieces).toString('utf8') }];
   }
 }
-
-export const linesOf = (pieces: readonly OutputPiece[]): LogLine[] => {
-  const lines = new LogLines();
-  return [...lines.push(pieces), ...lines.finish()];
-};

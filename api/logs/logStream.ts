@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
-import { readRecord } from '../../bus/outputRecord.js';
+import { type OutputPiece, readRecord } from '../../bus/outputRecord.js';
 import { isTerminal, type TaskState, type TaskStore } from '../../bus/taskStore.js';
 import { Client } from '../client.js';
 import type { SettledTasks } from '../settledTasks.js';
 import { statusOf } from '../taskStatus.js';
 import type { LiveOutput, OutputTail } from './liveOutput.js';
 import type { LogFormat } from './logFormats.js';
+import { slicesOf } from './logLines.js';
 
 export interface LogStreamOptions {
   taskId: string;
@@ -25,10 +26,13 @@ const STORE_AWAY_MS = 500;
 /** A cancelled task is given a moment to end, and what it printed to be stored. */
 const CANCELLED_MS = 1_000;
 const LOOK_AGAIN_MS = 50;
+/** Slices that may wait to be sent, together 1 MiB: then nothing more is taken. */
+const MAX_UNSENT = 256;
 
 /**
  * What one client is sent of a task's log: first what was printed before, then what comes, then the rest from the store, where the
- * whole is. While the client does not read, nothing is kept for it but how far it is.
+ * whole is. While the client does not read, hardly more is kept for it than how far it is. What came at once is sent in slices, one
+ * for each turn of the event loop, so that a long log does not keep other clients waiting.
  *
  * live -> (the task has ended) stored -> ended; or destroyed with the client's connection.
  */
@@ -37,8 +41,12 @@ export class LogStream {
   private readonly client = new Client();
   private readonly tail: OutputTail;
   private readonly heartbeat: NodeJS.Timeout;
-  /** Set while the client reads slower than the task prints. */
-  private resumed: (() => void) | undefined;
+  /** What has come and is not sent yet. */
+  private readonly unsent: { pieces: OutputPiece[]; attempt: number }[] = [];
+  /** The client reads slower than the task prints. */
+  private isFull = false;
+  private turn: NodeJS.Immediate | undefined;
+  private onAllSent: (() => void) | undefined;
 
   /** @throws PlatformError TOO_MANY_WAITS */
   constructor(private readonly options: LogStreamOptions) {
@@ -46,8 +54,8 @@ export class LogStream {
     this.body = new Readable({
       highWaterMark: HIGH_WATER_BYTES,
       read: () => {
-        this.tail.resume();
-        this.resumed?.();
+        this.isFull = false;
+        this.sendNext();
       },
       destroy: (error, done) => {
         this.dispose();
@@ -55,10 +63,12 @@ export class LogStream {
       },
     });
     this.tail = live.follow(taskId, (pieces, attempt) => {
-      this.write(format.pieces(pieces, attempt));
+      for (const slice of slicesOf(pieces)) this.unsent.push({ pieces: slice, attempt });
+      if (this.unsent.length > MAX_UNSENT) this.tail.pause();
+      this.sendNext();
     });
     this.heartbeat = setInterval(() => {
-      if (this.body.readableLength === 0) this.write(format.heartbeat());
+      if (this.unsent.length === 0 && this.body.readableLength === 0) this.write(format.heartbeat());
     }, options.heartbeatMs);
     void this.run();
   }
@@ -68,6 +78,7 @@ export class LogStream {
     this.tail.stopAsking();
     let attempt = 0;
     if (isTerminal(state)) attempt = await this.writeStored(state);
+    while (this.unsent.length > 0 && !this.body.destroyed) await this.allSent();
     if (this.body.destroyed) return;
     attempt = Math.max(attempt, this.tail.attempt);
     const { truncated } = this.tail;
@@ -100,7 +111,7 @@ export class LogStream {
         const { attempt } = readRecord((record ?? NOTHING).subarray(0, 16));
         const last = task?.attempt ?? attempt;
         if (record && record.length > 0 && attempt === last) {
-          while (!this.tail.takeRecord(attempt, record) && !this.body.destroyed) await this.clientReads();
+          while (!this.tail.takeRecord(attempt, record) && !this.body.destroyed) await this.allSent();
           return last;
         }
         // One that was cancelled before it started has printed nothing.
@@ -113,13 +124,32 @@ export class LogStream {
     return 0;
   }
 
-  private write(bytes: Buffer): void {
-    if (bytes.length === 0 || this.body.destroyed || this.body.readableEnded) return;
-    if (!this.body.push(bytes)) this.tail.pause();
+  /** Sends one slice, and the next with the next turn of the event loop or when the client has read. */
+  private sendNext(): void {
+    if (this.turn !== undefined || this.body.destroyed) return;
+    const next = this.isFull ? undefined : this.unsent.shift();
+    if (next) this.write(this.options.format.pieces(next.pieces, next.attempt));
+    if (this.isFull) return;
+    if (this.unsent.length > 0) {
+      this.turn = setImmediate(() => {
+        this.turn = undefined;
+        this.sendNext();
+      });
+      return;
+    }
+    this.tail.resume();
+    this.onAllSent?.();
   }
 
-  private clientReads(): Promise<void> {
-    return new Promise((resolve) => (this.resumed = resolve));
+  private write(bytes: Buffer): void {
+    if (bytes.length === 0 || this.body.destroyed || this.body.readableEnded) return;
+    this.isFull = !this.body.push(bytes);
+    if (this.isFull) this.tail.pause();
+  }
+
+  /** Resolves the next time that nothing waits to be sent and the client takes more; or when it has left. */
+  private allSent(): Promise<void> {
+    return new Promise((resolve) => (this.onAllSent = resolve));
   }
 
   private sleep(ms: number): Promise<void> {
@@ -130,7 +160,8 @@ export class LogStream {
     this.client.leave();
     clearInterval(this.heartbeat);
     this.tail.close();
-    this.resumed?.();
+    clearImmediate(this.turn);
+    this.onAllSent?.();
   }
 }
 

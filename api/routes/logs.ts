@@ -2,8 +2,8 @@ import { Type } from '@fastify/type-provider-typebox';
 import { Socket } from 'node:net';
 import { PlatformError } from '../../bus/errors.js';
 import { accepts } from '../contentTypes.js';
-import { followFormat, lineFields, LOG_FORMATS, type LogFormatName } from '../logs/logFormats.js';
-import { linesOf } from '../logs/logLines.js';
+import { followFormat, LOG_FORMATS, type LogFormatName } from '../logs/logFormats.js';
+import { jsonOfLines, MAX_JSON_LINES } from '../logs/logJson.js';
 import { logSoFar } from '../logs/logSoFar.js';
 import { LogStream } from '../logs/logStream.js';
 import { askerOf } from '../principal.js';
@@ -27,8 +27,12 @@ const Log = Type.Object({
   task_id: Uuid('Id of the task'),
   status: StatusSchema,
   attempt: Type.Integer({ description: 'The last attempt, whose output this is; 0 when it has not started' }),
-  lines: Type.Array(Line, { description: 'In the order in which they were printed' }),
-  truncated: Type.Boolean({ description: 'It printed more than is kept (MAX_OUTPUT_BYTES)' }),
+  lines: Type.Array(Line, { description: `In the order in which they were printed; the first ${MAX_JSON_LINES}` }),
+  truncated: Type.Boolean({
+    description:
+      'It printed more than is here: more than is kept (MAX_OUTPUT_BYTES), or more lines than an answer has, which `follow` and ' +
+      '`format=text` give whole',
+  }),
 });
 
 const Query = Type.Object({
@@ -88,13 +92,11 @@ export function logRoutes(app: Api, services: ApiServices): void {
         reply.type('text/plain; charset=utf-8');
         return Buffer.concat(pieces.map(({ bytes }) => bytes)) as never;
       }
-      return {
-        task_id: taskId,
-        status: statusOf(task.state),
-        attempt,
-        lines: linesOf(pieces).map(lineFields),
-        truncated,
-      };
+      const lines = await jsonOfLines(pieces);
+      const head = JSON.stringify({ task_id: taskId, status: statusOf(task.state), attempt });
+      const cut = truncated || !lines.areAll;
+      reply.type('application/json; charset=utf-8');
+      return `${head.slice(0, -1)},"lines":[${lines.json}],"truncated":${String(cut)}}` as never;
     },
   );
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type FollowRequest, LiveOutput, type OutputPart } from '../../api/logs/liveOutput.js';
-import { linesOf } from '../../api/logs/logLines.js';
+import { LogLines, slicesOf } from '../../api/logs/logLines.js';
 import { type OutputPiece, readRecord, recordEntry, recordHead } from '../../bus/outputRecord.js';
 
 const TASK = 'task';
@@ -86,15 +86,45 @@ describe('Live output', () => {
     );
   });
 
+  it('is the same in slices, none of which is much work', () => {
+    const long = fc.constantFrom(0, 1, 5_000, 70_000).map((length) => Buffer.alloc(length, 'a\n'));
+    const many = fc.array(
+      fc.record({ atMs: fc.nat(), stream: fc.constantFrom('stdout' as const, 'stderr' as const), bytes: long }),
+    );
+    fc.assert(
+      fc.property(many, (printed) => {
+        const slices = [...slicesOf(printed)];
+        const text = ({ stream, bytes }: OutputPiece): string => `${stream}:${bytes.toString('latin1')}`;
+        expect(
+          slices
+            .flat()
+            .map(text)
+            .join('')
+            .replaceAll(/std(out|err):/g, ''),
+        ).to.equal(
+          printed
+            .map(text)
+            .join('')
+            .replaceAll(/std(out|err):/g, ''),
+        );
+        for (const slice of slices) {
+          expect(Buffer.concat(slice.map(({ bytes }) => bytes)).length).to.be.within(1, 4_096);
+          expect(slice.length).to.be.below(300);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('makes lines of each stream, however they were cut, with their ends', () => {
     const bytes = (text: string): Buffer => Buffer.from(text);
-    expect(
-      linesOf([
-        { atMs: 1, stream: 'stdout', bytes: bytes('a\nb') },
-        { atMs: 2, stream: 'stderr', bytes: bytes('x\n') },
-        { atMs: 3, stream: 'stdout', bytes: bytes('c\n\nd') },
-      ]),
-    ).to.deep.equal([
+    const lines = new LogLines();
+    const finished = lines.push([
+      { atMs: 1, stream: 'stdout', bytes: bytes('a\nb') },
+      { atMs: 2, stream: 'stderr', bytes: bytes('x\n') },
+      { atMs: 3, stream: 'stdout', bytes: bytes('c\n\nd') },
+    ]);
+    expect([...finished, ...lines.finish()]).to.deep.equal([
       { atMs: 1, stream: 'stdout', text: 'a\n' },
       { atMs: 2, stream: 'stderr', text: 'x\n' },
       { atMs: 1, stream: 'stdout', text: 'bc\n' },
