@@ -75,6 +75,11 @@ export class SettledTasks {
     return this.waitedIds;
   }
 
+  /** Nobody may wait any more: the API is stopping. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   /**
    * The outcomes of the tasks, in the order of the ids; those that have not ended are in the state they had at the end of the
    * wait, unknown ones are undefined.

@@ -2,8 +2,9 @@ import type { OutputPiece } from '../../bus/outputRecord.js';
 import { isoTime } from '../times.js';
 import { type LogLine, LogLines } from './logLines.js';
 
-/** The end of a log that was followed; the status is final but where the API is stopping: then follow again. */
+/** The end of a log that was followed. `closing`: the task goes on, this API does not; who follows again gets all of it, from another one. */
 export interface LogEnd {
+  reason: 'complete' | 'closing';
   status: string;
   attempt: number;
   truncated: boolean;
@@ -14,7 +15,8 @@ export interface LogFormat {
   contentType: string;
   /** What was printed by one attempt; a later attempt begins anew. */
   pieces(pieces: readonly OutputPiece[], attempt: number): Buffer;
-  end(end: LogEnd): Buffer;
+  /** Undefined where the format has no words for it: then breaking the connection tells that this is not the end. */
+  end(end: LogEnd): Buffer | undefined;
   /** Sign of life of a stream that is silent; empty where the format has none. */
   heartbeat(): Buffer;
 }
@@ -50,7 +52,11 @@ function jsonLines(contentType: string, write: (json: string) => string, heartbe
       current = attempt;
       return Buffer.from(before + text(lines.push(pieces), attempt));
     },
-    end: (end) => Buffer.from(rest() + write(JSON.stringify({ end: true, ...end }))),
+    end: (end) => {
+      // A line that the task has not finished is left to who follows again: it would be half of one.
+      const last = end.reason === 'complete' ? rest() : '';
+      return Buffer.from(last + write(JSON.stringify({ end: true, ...end })));
+    },
     heartbeat: () => Buffer.from(heartbeat),
   };
 }
@@ -60,7 +66,7 @@ function plainText(): LogFormat {
   return {
     contentType: 'text/plain; charset=utf-8',
     pieces: (pieces) => Buffer.concat(pieces.map(({ bytes }) => bytes)),
-    end: () => Buffer.alloc(0),
+    end: ({ reason }) => (reason === 'complete' ? Buffer.alloc(0) : undefined),
     heartbeat: () => Buffer.alloc(0),
   };
 }
@@ -73,6 +79,6 @@ export function followFormat(name: LogFormatName): LogFormat {
       return jsonLines('text/event-stream', (json) => `data: ${json}\n\n`, ': still here\n\n');
     case 'json':
     case 'ndjson':
-      return jsonLines('application/x-ndjson', (json) => `${json}\n`, '');
+      return jsonLines('application/x-ndjson', (json) => `${json}\n`, '\n');
   }
 }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { PlatformError } from '../../bus/errors.js';
 import { type OutputPiece, readRecord } from '../../bus/outputRecord.js';
 import { isTerminal, type TaskState, type TaskStore } from '../../bus/taskStore.js';
 import { Client } from '../client.js';
@@ -34,7 +35,8 @@ const MAX_UNSENT = 256;
  * whole is. While the client does not read, hardly more is kept for it than how far it is. What came at once is sent in slices, one
  * for each turn of the event loop, so that a long log does not keep other clients waiting.
  *
- * live -> (the task has ended) stored -> ended; or destroyed with the client's connection.
+ * live -> (the task has ended) stored -> ended; or ended early, which it says, when this API stops; or destroyed with the client's
+ * connection.
  */
 export class LogStream {
   readonly body: Readable;
@@ -76,13 +78,23 @@ export class LogStream {
   private async run(): Promise<void> {
     const state = await this.ended();
     this.tail.stopAsking();
-    let attempt = 0;
-    if (isTerminal(state)) attempt = await this.writeStored(state);
+    const attempt = isTerminal(state) ? await this.writeStored(state) : undefined;
+    if (attempt === undefined) {
+      // The rest is left to who follows again.
+      this.tail.close();
+      this.unsent.length = 0;
+    }
     while (this.unsent.length > 0 && !this.body.destroyed) await this.allSent();
     if (this.body.destroyed) return;
-    attempt = Math.max(attempt, this.tail.attempt);
-    const { truncated } = this.tail;
-    this.write(this.options.format.end({ status: statusOf(state), attempt, truncated }));
+    const end = this.options.format.end({
+      ...{ reason: attempt === undefined ? 'closing' : 'complete', status: statusOf(state) },
+      ...{ attempt: Math.max(attempt ?? 0, this.tail.attempt), truncated: this.tail.truncated },
+    });
+    if (end === undefined) {
+      this.body.destroy(new PlatformError('SHUTTING_DOWN', 'The API is stopping, and the task has not ended.'));
+      return;
+    }
+    this.write(end);
     this.body.push(null);
   }
 
@@ -95,15 +107,16 @@ export class LogStream {
         const [outcome] = await settled.wait([taskId], { timeoutMs: LONGEST_MS, client: this.client });
         return outcome?.state ?? this.options.state;
       } catch {
+        if (settled.isClosed) break;
         await this.sleep(STORE_AWAY_MS);
       }
     }
     return this.options.state;
   }
 
-  /** Hands the client what it does not have yet, and returns the number of the attempt that was the last. */
-  private async writeStored(state: TaskState): Promise<number> {
-    const { taskId, store } = this.options;
+  /** Hands the client what it does not have yet. Returns the number of the attempt that was the last; undefined where this API ends sooner. */
+  private async writeStored(state: TaskState): Promise<number | undefined> {
+    const { taskId, store, settled } = this.options;
     const lookUntilMs = performance.now() + (state === 'cancelled' ? CANCELLED_MS : 0);
     while (!this.client.hasLeft) {
       try {
@@ -118,10 +131,11 @@ export class LogStream {
         if (performance.now() >= lookUntilMs || last === 0) return last;
         await this.sleep(LOOK_AGAIN_MS);
       } catch {
+        if (settled.isClosed) break;
         await this.sleep(STORE_AWAY_MS);
       }
     }
-    return 0;
+    return undefined;
   }
 
   /** Sends one slice, and the next with the next turn of the event loop or when the client has read. */

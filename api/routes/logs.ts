@@ -64,13 +64,21 @@ export function logRoutes(app: Api, services: ApiServices): void {
         summary: 'What a task printed',
         description:
           'Stdout and stderr of its last attempt, line by line, bounded; of a running task what it has printed so far. With `follow` ' +
-          'also what it prints from now on: lines `{at, stream, text, attempt}`, at the end `{end: true, status, attempt, truncated}`. ' +
-          'A line of a later attempt says that the task was started again.',
+          'also what it prints from now on: lines `{at, stream, text, attempt}`, at the end `{end: true, reason, status, attempt, ' +
+          'truncated}`. `reason` is `complete`, or `closing` when this server stops while the task goes on: then follow again, which begins ' +
+          'anew with the first line (as text, the connection breaks instead). A line of a later attempt says that the task was started ' +
+          'again. Every ten seconds without any, an empty line (a comment among server-sent events) is a sign of life.',
         params: TaskParams,
         querystring: Query,
         response: {
           200: Log,
-          ...errorResponses('VALIDATION_FAILED', 'TASK_UNKNOWN', 'TOO_MANY_WAITS', 'STORE_UNAVAILABLE'),
+          ...errorResponses(
+            'VALIDATION_FAILED',
+            'TASK_UNKNOWN',
+            'TOO_MANY_WAITS',
+            'STORE_UNAVAILABLE',
+            'SHUTTING_DOWN',
+          ),
         },
       },
     },

@@ -66,7 +66,7 @@ export function addClientCommands(program: Command, env: Environment): void {
     .argument('<task>', 'its id')
     .option('-f, --follow', 'stay, and print what comes, until it has ended')
     .action(async (task: string, options: CommonOptions & { follow?: boolean }) =>
-      (await import('./taskCommands.js')).showLogs(...opened(options), task, options),
+      (await import('./logCommands.js')).showLogs(...opened(options), task, options),
     );
 
   command('explain', 'why a task waits, or failed')

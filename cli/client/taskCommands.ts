@@ -66,31 +66,3 @@ function pending(task: Json): string {
       return `It waits for a free slot since ${ago(task['queued_at'])}.`;
   }
 }
-
-export async function showLogs(
-  api: PlatformApi,
-  screen: Screen,
-  taskId: string,
-  { follow }: { follow?: boolean },
-): Promise<void> {
-  const path = `/tasks/${encodeURIComponent(taskId)}/logs`;
-  if (follow !== true) {
-    if (screen.json) screen.object(await api.get(path));
-    else screen.raw(await api.text(`${path}?format=text`));
-    return;
-  }
-  for await (const line of api.lines(`${path}?follow=1`, 'application/x-ndjson')) {
-    if (line.trim() === '') continue; // A sign of life.
-    const piece = JSON.parse(line) as Json;
-    if (screen.json) screen.object(piece);
-    else if (piece['end'] !== true)
-      (piece['stream'] === 'stderr' ? process.stderr : process.stdout).write(text(piece['text']));
-    else
-      screen.note(
-        screen.paint(
-          'dim',
-          `task ${text(piece['status'])}${piece['truncated'] === true ? '; what it printed was cut' : ''}`,
-        ),
-      );
-  }
-}

@@ -1,5 +1,8 @@
 import { expect } from 'chai';
+import { request } from 'node:http';
+import { LiveOutput } from '../../api/logs/liveOutput.js';
 import { cutEntry, recordEntry, recordHead } from '../../bus/outputRecord.js';
+import { eventually } from '../support/eventually.js';
 import { type ApiFixture, type FixtureOptions, startApi } from './support/apiFixture.js';
 
 const LINES = 150_000;
@@ -90,4 +93,76 @@ describe('logs in the API', function () {
       if (format !== 'text') expect(turns).to.be.above(20);
     });
   }
+
+  /** What a client on a real socket has got so far, and how its answer ended. */
+  const follow = async (taskId: string, format: string) => {
+    const url = await api.app.listen({ host: '127.0.0.1', port: 0 });
+    const got = { text: '', status: 0 };
+    const ended = new Promise<'whole' | 'broken'>((resolve, reject) => {
+      const options = { agent: false };
+      const call = request(`${url}/tasks/${taskId}/logs?follow=1&format=${format}`, options, (response) => {
+        got.status = response.statusCode ?? 0;
+        response.setEncoding('utf8').on('data', (chunk: string) => (got.text += chunk));
+        response.on('error', () => undefined);
+        response.once('close', () => resolve(response.complete ? 'whole' : 'broken'));
+      });
+      call.once('error', reject).end();
+    });
+    return { got, ended };
+  };
+  /** One that runs and has printed, as its worker tells. */
+  const running = async (text: string): Promise<string> => {
+    const taskId = await api.submit();
+    await api.claim();
+    told = { taskId, bytes: record(text) };
+    return taskId;
+  };
+  let told: { taskId: string; bytes: Buffer } | undefined;
+  const startLive = (options: FixtureOptions = {}): Promise<void> => {
+    told = undefined;
+    const live = new LiveOutput(({ taskId, from }) => {
+      if (told?.taskId !== taskId) return;
+      const { bytes } = told;
+      setImmediate(() =>
+        live.onOutput({ taskId, attempt: 1, offset: from, length: bytes.length, bytes: bytes.subarray(from) }),
+      );
+    });
+    return start({ live, ...options });
+  };
+  const END = { end: true, reason: 'closing', status: 'RUNNING', attempt: 1, truncated: false };
+
+  for (const [format, heartbeat, ending] of [
+    ['ndjson', '\n', `\n${JSON.stringify(END)}\n`],
+    ['sse', ': still here\n\n', `\n\ndata: ${JSON.stringify(END)}\n\n`],
+  ] as const) {
+    it(`give signs of life, and tell that they go on elsewhere when the API stops, as ${format}`, async () => {
+      await startLive({ streamHeartbeatMs: 30 });
+      const { got, ended } = await follow(await running('one\ntw'), format);
+      await eventually('it is silent', () => got.text.endsWith(heartbeat.repeat(3)));
+      void api.app.close();
+      expect(await ended).to.equal('whole');
+      expect(got.text).to.include('"text":"one\\n"').and.not.to.include('tw');
+      expect(got.text.endsWith(ending), got.text).to.equal(true);
+    });
+  }
+
+  it('break as text when the API stops, where nothing else can tell that they go on', async () => {
+    await startLive();
+    const { got, ended } = await follow(await running('one\ntw'), 'text');
+    await eventually('it is there', () => got.text === 'one\ntw');
+    void api.app.close();
+    expect(await ended).to.equal('broken');
+  });
+
+  it('are refused as text by an API that stops before it had something to send', async () => {
+    await startLive();
+    const taskId = await running('');
+    told = undefined;
+    const { got, ended } = await follow(taskId, 'text');
+    await eventually('it is followed', () => api.settled.waiting === 1);
+    void api.app.close();
+    await ended;
+    expect(got.status).to.equal(503);
+    expect(got.text).to.include('SHUTTING_DOWN');
+  });
 });

@@ -7,6 +7,7 @@ import { MAIN } from '../../cli/actorProcess.js';
 import { findExecutable } from '../../cli/childProcess.js';
 import { freePort } from '../../cli/freePort.js';
 import { eventually } from '../support/eventually.js';
+import { Gate } from '../support/gate.js';
 import { type SpecPlatform, startPlatform } from '../support/platform.js';
 import { PYTHON } from '../support/python.js';
 
@@ -21,6 +22,15 @@ def talk():
     import sys
     print("out", flush=True)
     print("err", file=sys.stderr, flush=True)
+def count(*gates):
+    import os, time
+    for gate in gates:
+        for i in range(8):
+            print(i)
+        print("half of ", end="", flush=True)
+        while not os.path.exists(gate):
+            time.sleep(0.02)
+        print("a line")
 def hang():
     time.sleep(60)
 print("imported")
@@ -198,6 +208,30 @@ describe('mpcsfaas for people', function () {
       .and.to.match(/COMPLETED/);
     const lines = ((await json('logs', String(task_id)))['lines'] as { stream: string }[]).map(({ stream }) => stream);
     expect(lines).to.have.members(['stdout', 'stderr']);
+  });
+
+  it('logs -f goes on where it was when the API is started again, or dies', async () => {
+    const gates = [new Gate(), new Gate()] as const;
+    const taskId = await started('count', '--args', JSON.stringify(gates.map(({ path }) => path)));
+    const child = spawn(process.execPath, [MAIN, 'logs', '-f', taskId], { env: env() });
+    let [printed, said] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const code = new Promise((resolve) => child.once('exit', resolve));
+    const numbers = '0\n1\n2\n3\n4\n5\n6\n7\n';
+    await eventually('it prints', () => printed === numbers);
+    await platform.api.restart();
+    expect(child.exitCode, said).to.equal(null);
+    gates[0].open();
+    await eventually('it goes on', () => printed === `${numbers}half of a line\n${numbers}`, 30_000);
+    await platform.api.kill('SIGKILL');
+    await platform.api.restart();
+    gates[1].open();
+    expect(await code, said).to.equal(0);
+    for (const gate of gates) gate.remove();
+    expect(printed).to.equal(`${numbers}half of a line\n`.repeat(2));
+    expect(said.match(/the API is away/g)).to.have.length(2);
+    expect(said).to.match(/task COMPLETED\n$/);
   });
 
   it('run-again runs failed tasks once more', async () => {

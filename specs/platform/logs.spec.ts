@@ -52,7 +52,8 @@ class Follower {
       response.setEncoding('utf8').on('data', (text: string) => {
         const lines = (rest + text).split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) {
+        // Empty lines are signs of life.
+        for (const line of lines.filter((one) => one !== '')) {
           this.lines.push({ ...(JSON.parse(line) as Line | End), receivedAtMs: Date.now() });
         }
       });
@@ -267,7 +268,7 @@ describe('The log of a task', function () {
     expect(events.map((event) => event.replace(/"at":"[^"]*",/, ''))).to.deep.equal([
       'data: {"stream":"stdout","text":"a\\n","attempt":1}',
       'data: {"stream":"stderr","text":"b\\n","attempt":1}',
-      'data: {"end":true,"status":"COMPLETED","attempt":1,"truncated":false}',
+      'data: {"end":true,"reason":"complete","status":"COMPLETED","attempt":1,"truncated":false}',
       '',
     ]);
   });

@@ -26,6 +26,8 @@ interface LogLine {
 }
 interface LogEnd {
   end: true;
+  /** `closing`: the API stops, and the task goes on. */
+  reason: 'complete' | 'closing';
   truncated: boolean;
 }
 
@@ -33,6 +35,9 @@ interface LogEnd {
 const MAX_LINES = 2_000;
 /** What comes is shown so often at most. */
 const SHOW_MS = 100;
+/** An API that has stopped is looked for so often, so many times. */
+const AGAIN_MS = 1_000;
+const MAX_LOOKS = 30;
 const NOTHING: TaskLogState = { pieces: [], left: 0, attempt: undefined, end: undefined, error: undefined };
 
 /** What a task prints, as it prints it, until it has ended. Followed while the page is looked at; `asked` asks anew. */
@@ -43,18 +48,36 @@ export function useTaskLog(taskId: string, asked: number): TaskLogState {
   useEffect(() => {
     if (!isVisible || isComplete) return undefined;
     const abort = new AbortController();
-    const log = new LineLog();
+    let log = new LineLog();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const show = (): void => {
       timer = undefined;
       if (!abort.signal.aborted) setState(log.state());
     };
+    const read = async (body: ReadableStream<Uint8Array> | null): Promise<'complete' | 'closing'> => {
+      for await (const line of linesOf(body)) {
+        const said = JSON.parse(line) as LogLine | LogEnd;
+        if ('end' in said && said.reason === 'closing') return 'closing';
+        log.add(said);
+        timer ??= setTimeout(show, SHOW_MS);
+      }
+      return 'complete';
+    };
     const follow = async (): Promise<void> => {
       const path = `/tasks/${encodeURIComponent(taskId)}/logs?follow=1&format=ndjson`;
-      const { body } = await callForResponse(path, { signal: abort.signal });
-      for await (const line of linesOf(body)) {
-        log.add(JSON.parse(line) as LogLine | LogEnd);
-        timer ??= setTimeout(show, SHOW_MS);
+      for (let looks = 0; !abort.signal.aborted;) {
+        try {
+          const { body } = await callForResponse(path, { signal: abort.signal });
+          // From its beginning again.
+          log = new LineLog();
+          if ((await read(body)) === 'complete') break;
+          looks = 0;
+        } catch (error) {
+          // What has not been there is not waited for.
+          if (looks === 0 || looks > MAX_LOOKS) throw error;
+        }
+        looks++;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
       clearTimeout(timer);
       show();
