@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ from .main_names import MainNames
 from .on_worker import Chunk
 from .transport import Transport
 
-_REMEMBERED_PICKLES: Final = 1_000
+# Of functions that are looked at each time, such as partials; forgotten ones are registered again, under the same id.
+_REMEMBERED: Final = 1_000
+_REMEMBERED_BYTES: Final = 32 << 20
 _BY_IDENTITY: Final = (FunctionType, BuiltinFunctionType, type)
 
 _Cards = WeakKeyDictionary[Any, "tuple[FunctionCard, MainNames]"]
@@ -69,7 +72,8 @@ class Registry:
         self._wrap = wrap
         # Of functions called one by one, and in chunks.
         self._by_function: tuple[_Cards, _Cards] = (WeakKeyDictionary(), WeakKeyDictionary())
-        self._by_payload: OrderedDict[bytes, FunctionCard] = OrderedDict()
+        self._by_digest: OrderedDict[bytes, FunctionCard] = OrderedDict()
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def card(
@@ -122,16 +126,23 @@ class Registry:
             wrapped = Chunk(wrapped)
         names = MainNames(wrapped, *also)
         payload = pickling.dump_function(wrapped, names)
+        digest = hashlib.blake2b(payload, digest_size=32).digest()
         with self._lock:
-            card = self._by_payload.get(payload)
-            if card is None:
-                card = FunctionCard(_name(function), payload, names.names, self._about(function, wrapped))
-                self._by_payload[payload] = card
-                if len(self._by_payload) > _REMEMBERED_PICKLES:
-                    self._by_payload.popitem(last=False)
-            else:
-                self._by_payload.move_to_end(payload)
+            card = self._by_digest.get(digest)
+            if card is not None:
+                self._by_digest.move_to_end(digest)
+                return card, names
+            card = FunctionCard(_name(function), payload, names.names, self._about(function, wrapped))
+            self._by_digest[digest] = card
+            self._bytes += len(payload)
+            self._forget_oldest()
         return card, names
+
+    def _forget_oldest(self) -> None:
+        known = self._by_digest
+        while len(known) > _REMEMBERED or (self._bytes > _REMEMBERED_BYTES and len(known) > 1):
+            _, oldest = known.popitem(last=False)
+            self._bytes -= len(oldest.payload)
 
     def _about(self, function: Callable[..., Any], wrapped: Callable[..., Any]) -> dict[str, Any]:
         if pickling.goes_by_import(function):
