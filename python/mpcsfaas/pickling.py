@@ -22,11 +22,7 @@ import dill
 
 from . import on_worker
 from .main_names import MainNames
-from .runtime_pickling import PROTOCOL, has_importable_name, needs_dill
-
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
-# Looked for in pickles of arguments by the worker's runtime, which puts the task's value there.
-TASK_REFERENCE: Final = "mpcsfaas.task"
+from .runtime_pickling import PLAIN, PROTOCOL, REFERENCE, NeedsDill, has_importable_name, needs_dill
 
 NO_NAMES: Final[Mapping[str, object]] = {}
 
@@ -57,10 +53,6 @@ class NameNeeded(Exception):
         self.obj = obj
 
 
-class _NeedsDill(Exception):
-    """A function or class appeared that only dill can carry."""
-
-
 class _FastPickler(pickle.Pickler):
     shipped: Mapping[str, object]
     references: dict[str, None]
@@ -70,7 +62,7 @@ class _FastPickler(pickle.Pickler):
         if isinstance(obj, (FunctionType, type)):
             if not has_importable_name(obj) and not _goes_by_name(obj, self.shipped):
                 top = _top_of_script(obj)
-                raise _NeedsDill if top is None else NameNeeded(top)
+                raise NeedsDill if top is None else NameNeeded(top)
         elif isinstance(obj, TaskReference):
             # Only where `persistent_id` has not taken it before.
             raise ReferencesFound
@@ -117,7 +109,7 @@ def _reference(obj: Any, found: dict[str, None], waits: bool) -> tuple[str, str]
         raise IdUnknown
     task_id = obj.reference_id()
     found[task_id] = None
-    return (TASK_REFERENCE, task_id)
+    return (REFERENCE, task_id)
 
 
 def _top_of_script(obj: Any) -> Any:
@@ -160,7 +152,7 @@ def dump_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any], shipped: Ma
     """
     if not kwargs:
         for value in args:
-            if type(value) not in _PLAIN:
+            if type(value) not in PLAIN:
                 break
         else:
             return pickle.dumps((args, kwargs), PROTOCOL)

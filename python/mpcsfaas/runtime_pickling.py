@@ -26,17 +26,18 @@ REFERENCE: Final = "mpcsfaas.task"
 _SEARCHED_BYTES: Final = 64 * 1024
 
 _DILLS_CREATE_CODE: Final = dill._dill._create_code
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+# Types whose values the C pickler carries as dill does, without a look inside.
+PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
-class _NeedsDill(Exception):
+class NeedsDill(Exception):
     """A function or class appeared that only dill can carry."""
 
 
 class _ReferencePickler(pickle.Pickler):
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, (FunctionType, type)) and not has_importable_name(obj):
-            raise _NeedsDill
+            raise NeedsDill
         return NotImplemented
 
 
@@ -128,7 +129,7 @@ def unpickler(data: bytes, main: ModuleType, kind: Callable[..., Any] = _DillUnp
 
 def dumps(value: object) -> bytes:
     """Pickle a value so that a client with dill and the modules it knows can load it."""
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return pickle.dumps(value, PROTOCOL)
     buffer = io.BytesIO()
     try:
