@@ -16,10 +16,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .aio import (
+        AsyncExecutor as AsyncExecutor,
+    )
+    from .aio_client import (
         AsyncClient as AsyncClient,
     )
-    from .aio import (
-        AsyncExecutor as AsyncExecutor,
+    from .aio_client import (
+        AsyncGroup as AsyncGroup,
     )
     from .client import (
         Client as Client,
@@ -113,7 +116,8 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "aio": ("AsyncClient", "AsyncExecutor"),
+    "aio": ("AsyncExecutor",),
+    "aio_client": ("AsyncClient", "AsyncGroup"),
     "client": ("Client",),
     "errors": (
         "DependencyFailed",

@@ -1,4 +1,4 @@
-"""The asyncio twin: the same executor and client, awaited.
+"""The asyncio twin of the executor: the same, awaited.
 
 A coroutine that is cancelled while it awaits a task cancels the task, also while it runs.
 """
@@ -10,13 +10,11 @@ import contextlib
 import functools
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .client import Client, LogLine
 from .executor import Executor
 from .futures import TaskFuture
-from .group import TaskResult
 from .pickling import TaskReference
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ else:
 T = TypeVar("T")
 
 _MAP_BUFFER = 1_000
-_ITEMS_AHEAD = 1_000
 
 
 class _Bridge:
@@ -159,132 +156,3 @@ class AsyncExecutor:
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.shutdown()
-
-
-class AsyncClient:
-    """A `Client` for coroutines; parameters as there, or a client to share, which is `client`."""
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        timeout: float = 60.0,
-        api_key: str | None = None,
-        client: Client | None = None,
-    ) -> None:
-        self.client = client or Client(url, timeout=timeout, api_key=api_key)
-        self._own: AsyncExecutor | None = None
-
-    def executor(self, **parameters: Any) -> AsyncExecutor:
-        """Return a new `AsyncExecutor` on this platform."""
-        return AsyncExecutor(self.client.executor(**parameters))
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """Run a function on the platform; returns at once what is to be awaited."""
-        if self._own is None:
-            self._own = self.executor()
-        return self._own.submit(fn, *args, **kwargs)
-
-    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function on the platform and return what it returns."""
-        return await self.submit(fn, *args, **kwargs)
-
-    async def register(self, fn: Callable[..., Any]) -> str:
-        """Register a function; return its id."""
-        return await asyncio.to_thread(self.client.register, fn)
-
-    async def results(
-        self, task_ids: Sequence[str], timeout: float | None = None, *, return_exceptions: bool = False
-    ) -> list[Any]:
-        """Wait for tasks and return their values in the same order."""
-        ask = functools.partial(self.client.results, task_ids, timeout, return_exceptions=return_exceptions)
-        return await asyncio.to_thread(ask)
-
-    async def result(self, task_id: str, timeout: float | None = None) -> Any:
-        """Wait for a task and return what it returned."""
-        return await asyncio.to_thread(self.client.result, task_id, timeout)
-
-    def as_completed(
-        self, task_ids: Sequence[str], timeout: float | None = None
-    ) -> AsyncIterator[TaskResult]:
-        """Yield the results of tasks as they end."""
-        return _from_thread(lambda: self.client.as_completed(task_ids, timeout))
-
-    def group_results(
-        self, group_id: str, timeout: float | None = None, *, follow: bool = False
-    ) -> AsyncIterator[TaskResult]:
-        """Yield the results of a group: see `Group.results`."""
-        return _from_thread(lambda: self.client.group(group_id).results(timeout, follow=follow))
-
-    def logs(self, task_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
-        """Yield the lines a task has printed, with `follow` also those to come."""
-        return _from_thread(lambda: self.client.logs(task_id, follow=follow))
-
-    async def status(self, task_id: str) -> str:
-        """Return a task's status."""
-        return await asyncio.to_thread(self.client.status, task_id)
-
-    async def task(self, task_id: str) -> Any:
-        """Return a task's whole story."""
-        return await asyncio.to_thread(self.client.task, task_id)
-
-    async def explain(self, task_id: str) -> str:
-        """Return in words where a task stands."""
-        return await asyncio.to_thread(self.client.explain, task_id)
-
-    async def cancel(self, *task_ids: str) -> int:
-        """Cancel tasks, also while they run; return how many had not ended."""
-        return await asyncio.to_thread(self.client.cancel, *task_ids)
-
-    async def close(self) -> None:
-        """Wait for the tasks submitted through this client itself."""
-        if self._own is not None:
-            await self._own.shutdown()
-        await asyncio.to_thread(self.client.close)
-
-    async def __aenter__(self) -> AsyncClient:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        await self.close()
-
-
-async def _from_thread(make: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
-    """Yield what an iterator that waits yields, from a thread of its own, which stops when nobody reads any more."""
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
-    room = threading.Semaphore(_ITEMS_AHEAD)
-    stopped = threading.Event()
-
-    def put(more: bool, value: Any) -> None:
-        if not stopped.is_set():
-            loop.call_soon_threadsafe(queue.put_nowait, (more, value))
-
-    def read() -> None:
-        try:
-            for value in make():
-                room.acquire()
-                if stopped.is_set():
-                    return
-                put(True, value)
-            put(False, None)
-        except RuntimeError:
-            # The loop is closed.
-            return
-        except BaseException as error:
-            put(False, error)
-
-    threading.Thread(target=read, name="mpcsfaas-read", daemon=True).start()
-    try:
-        while True:
-            more, value = await queue.get()
-            room.release()
-            if more:
-                yield value
-            elif value is None:
-                return
-            else:
-                raise value
-    finally:
-        stopped.set()
-        room.release()

@@ -6,7 +6,7 @@ import unittest
 
 import functions
 
-from mpcsfaas import AsyncClient, AsyncExecutor, Client
+from mpcsfaas import AsyncClient, AsyncExecutor, Client, NotFound
 
 
 class Awaiting(unittest.IsolatedAsyncioTestCase):
@@ -95,7 +95,7 @@ class Asking(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await client.status(ids[0]), "COMPLETED")
             self.assertEqual((await client.task(ids[0]))["attempts"], 1)
             self.assertIn("completed", await client.explain(ids[0]))
-            found = [one.value async for one in client.group_results(executor.group_id, 10)]
+            found = [one.value async for one in client.group(executor.group_id).results(10)]
             self.assertEqual(sorted(found), [0, 1, 2])
             self.assertEqual(sorted([one.value async for one in client.as_completed(ids, 10)]), [0, 1, 2])
             running = executor.submit(functions.nap, 30)
@@ -109,7 +109,41 @@ class Asking(unittest.IsolatedAsyncioTestCase):
             executor = client.executor()
             tasks = [executor.submit(functions.same, n) for n in range(100)]
             await asyncio.gather(*tasks)
-            async for one in client.group_results(executor.group_id, 10):
+            async for one in client.group(executor.group_id):
                 self.assertEqual(one.status, "COMPLETED")
                 break
             await executor.shutdown()
+
+    async def test_lists_groups_and_running_again(self):
+        async with AsyncClient() as client:
+            self.assertEqual([value async for value in client.map(abs, [-1, 2])], [1, 2])
+            self.assertEqual(await client.options(timeout=30).submit(pow, 2, 5), 32)
+            executor = client.executor()
+            tasks = [executor.submit(functions.same, n) for n in range(3)]
+            await asyncio.gather(*tasks)
+            group = client.group(executor.group_id)
+            self.assertEqual((await group.progress())["completed"], 3)
+            self.assertEqual(await group.values(10), [0, 1, 2])
+            self.assertEqual(await group.cancel(), 0)
+            await executor.shutdown()
+            failed = client.submit(functions.fail, "again")
+            with self.assertRaises(ValueError):
+                await failed
+            again = await client.run_again(failed.task_id)
+            with self.assertRaises(ValueError):
+                await client.result(again, 10)
+            self.assertEqual((await client.run_failed_again(failure="UserException", limit=1))["count"], 1)
+            function_id = await client.register(functions.same)
+            self.assertEqual((await client.function(function_id))["name"], "same")
+            self.assertEqual(len([task async for task in client.tasks(function=function_id, limit=2)]), 2)
+            self.assertIn("same", {one["name"] async for one in client.functions()})
+            spoken = client.submit(functions.speak, 1)
+            await spoken
+            self.assertEqual(await client.printed(spoken.task_id), "line 0\n")
+            self.assertEqual([line.text async for line in client.logs(spoken.task_id)], ["line 0\n"])
+            (worker, *_), (dispatcher, *_) = await client.workers(), await client.dispatchers()
+            self.assertIn("python_version", worker)
+            self.assertGreaterEqual(dispatcher["slots"], 1)
+            for drain in (client.drain_worker, client.drain_dispatcher):
+                with self.assertRaises(NotFound):
+                    await drain("nobody")
