@@ -14,6 +14,13 @@ const TALK = `def f():
             print('a warning', file=sys.stderr, flush=True)
         time.sleep(0.1)
 `;
+const PRINTS_AND_HOLDS = `def f(gate):
+    import os, time
+    print('before')
+    while not os.path.exists(gate):
+        time.sleep(0.02)
+    print('after')
+`;
 const UNKNOWN = '00000000-0000-4000-8000-000000000000';
 
 describe("The dashboard's story of a task", function () {
@@ -78,6 +85,20 @@ describe("The dashboard's story of a task", function () {
     expect(await page.getByRole('button', { name: 'Cancel task' }).count()).to.equal(0);
     // What it printed until then is still there.
     await log.getByText('line 12').waitFor();
+  });
+
+  it('goes on with what a task prints when the API is started again', async () => {
+    const { open, client, platform, newGate } = dashboard();
+    const gate = newGate();
+    const id = await client.submitOne(PRINTS_AND_HOLDS, [gate.path]);
+    const page = await open(`#/tasks/${id}`, { expected: [/net::|Failed to load resource/] });
+    const log = page.getByRole('log', { name: 'Output' });
+    await log.getByText('before').waitFor();
+    await platform.api.restart();
+    gate.open();
+    await log.getByText('after').waitFor();
+    expect(await log.textContent()).to.equal('before\nafter\n');
+    await client.result(id);
   });
 
   it('says why a task waits, and leads to what it waits for', async () => {
