@@ -2,7 +2,7 @@ import { type BatchLimits, inBatches, MAX_GATHERED_BYTES } from '../bus/batches.
 import type { Bus } from '../bus/bus.js';
 import type { DispatcherMessage, TaskRef, WorkerMessage } from '../bus/messages.js';
 import type { ProcessMetrics } from '../bus/metrics.js';
-import { orderBytes } from '../bus/orderBytes.js';
+import { argumentBytes, orderBytes } from '../bus/orderBytes.js';
 import type { Claim, ClaimedTask, TaskStore } from '../bus/taskStore.js';
 import type { Tracer } from '../bus/tracing.js';
 import type { TransitionLog } from '../bus/transitionLog.js';
@@ -84,6 +84,10 @@ export class ClaimLoop {
   private readonly handedOver: Given[] = [];
   /** The last claim got less than it asked for. */
   private foundEmpty = false;
+  /** The last claim left tasks of tenants that run as many as they may: ends of theirs may have been written since. */
+  private holdsBack = false;
+  /** How many times results have been written. */
+  private writes = 0;
   private readonly rebalance: Rebalance<WorkerConnection>;
   private standAgainTimer: unknown;
   private readonly lostClaims: LostClaims;
@@ -101,13 +105,9 @@ export class ClaimLoop {
     // A claim of which nothing was heard may stand for a while before it has leases.
     this.lostClaims = new LostClaims(options.leaseMs + options.standMs, {
       ...deps,
-      release: (tasks) => {
-        deps.release(undefined, tasks);
-      },
+      release: (tasks) => deps.release(undefined, tasks),
     });
-    this.standing = new StandingClaims(options.standMs, deps.clock, (nonce) => {
-      this.lostClaims.add(nonce);
-    });
+    this.standing = new StandingClaims(options.standMs, deps.clock, (nonce) => this.lostClaims.add(nonce));
   }
 
   start(): void {
@@ -120,9 +120,7 @@ export class ClaimLoop {
         if (made.limit <= 0) this.foundEmpty = false;
         if (!this.claiming) void this.run();
       },
-      cutOff: () => {
-        this.standing.onCutOff();
-      },
+      cutOff: () => this.standing.onCutOff(),
     });
     this.wake();
   }
@@ -151,9 +149,10 @@ export class ClaimLoop {
     if (!this.foundEmpty) this.wake();
   }
 
-  /** Nothing is urgent now: time to leave a claim standing again. */
+  /** Results have been written: nothing is urgent now, time to leave a claim standing again, and tenants may run more. */
   pause(): void {
-    if (this.standAgainTimer !== undefined) this.wake();
+    this.writes++;
+    if (this.standAgainTimer !== undefined || this.holdsBack) this.wake();
   }
 
   /** Bodies that a worker has asked for. */
@@ -188,13 +187,16 @@ export class ClaimLoop {
           if (this.standing.isStanding) this.standing.onWithdrawn(await this.deps.store.withdraw(this.options.id));
           continue;
         }
+        const { writes } = this;
         const claim = await this.claim(limit, bytes > 0 ? bytes : undefined, offers);
         const { claimed } = claim;
         await this.take({ claim, offers });
         // It may have ended because of the arguments' bytes, or of cancelled tasks, not because the queue was empty.
-        const cutShort = claim.isCut === true || (bytes > 0 && bytesOf(claimed) >= bytes);
+        const cutShort = claim.isCut === true || (bytes > 0 && argumentBytes(claimed) >= bytes);
         this.foundEmpty = claimed.length < limit && !cutShort && isEverybody && haveCreditLeft(offers, claimed);
-        if (claimed.length === limit || cutShort) this.again = true;
+        this.holdsBack = claim.holdsBack === true;
+        const wasWritten = this.holdsBack && writes !== this.writes; // Perhaps after the claim, and heard of before its answer.
+        if (claimed.length === limit || cutShort || wasWritten) this.again = true;
         else this.rebalance.schedule();
       }
     } catch (error) {
@@ -326,5 +328,3 @@ export class ClaimLoop {
     this.deps.followers.onGiven(worker, orders);
   }
 }
-
-const bytesOf = (tasks: readonly ClaimedTask[]): number => tasks.reduce((sum, task) => sum + task.arguments.length, 0);

@@ -218,6 +218,8 @@ export interface Claim {
   stood?: string;
   /** It ended among entries of cancelled tasks, of which one step drops a bounded number: there may be more behind them. */
   isCut?: boolean;
+  /** A tenant has tasks waiting beyond what it may run: they can be claimed when the end of another one of its tasks is recorded. */
+  holdsBack?: boolean;
 }
 
 /** Who has claims that stand. */

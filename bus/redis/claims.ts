@@ -107,6 +107,7 @@ export class Claims {
         if (stood.length > 0) claim.stood = stood.toString('latin1');
         if (stands === 1) claim.stands = true;
         if (more === 1) claim.isCut = true;
+        if (more === 2) claim.holdsBack = true;
       }
     }
     return claim;

@@ -1,3 +1,4 @@
+import { argumentBytes } from '../orderBytes.js';
 import type { NewTask } from '../taskStore.js';
 
 interface Written {
@@ -15,7 +16,7 @@ export class RequestRests {
 
   /** Number of the run's request within this call, and its tasks and bytes of arguments from this run on. */
   before(run: readonly NewTask[]): [request: number, tasks: number, bytes: number] {
-    const bytes = run.reduce((sum, task) => sum + task.arguments.length, 0);
+    const bytes = argumentBytes(run);
     const request = run[0]?.request;
     // Without one a run is a request by itself.
     const done = this.writtenOf(request ?? run);

@@ -112,6 +112,24 @@ describe('limits of tenants', function () {
     expect((await usage())?.running).to.equal(2);
   });
 
+  it('are told by a claim that leaves tasks because of them, and only then', async () => {
+    const holdsBack = async () => (await fixture.store.claim('dispatcher', 10)).holdsBack;
+    await limit({ maxRunning: 1 });
+    await fixture.store.submit([newTask(), task({ tenant: 'zoo' })]);
+    expect(await holdsBack()).to.equal(undefined);
+    const [first] = await fixture.claimed(task());
+    expect(await holdsBack()).to.equal(undefined);
+    const second = task();
+    await fixture.store.submit([second]);
+    expect(await holdsBack()).to.equal(true);
+    // Also when nothing of it waits for its turn.
+    expect(await holdsBack()).to.equal(true);
+    await fixture.store.settle([settlement(first!)]);
+    const { claimed, ...rest } = await fixture.store.claim('dispatcher', 10);
+    expect(claimed.map(({ taskId }) => taskId)).to.deep.equal([second.taskId]);
+    expect(rest).to.deep.equal({ promoted: [] });
+  });
+
   it('leave tasks of a held tenant counted as queued, each once', async () => {
     const lists = new RedisTaskLists(fixture.redis, { shards: 1 });
     const depths = async () => [(await lists.countTasks()).queued.normal, await fixture.store.queueDepth()];

@@ -8,7 +8,8 @@
 -- ARGV[10] number of offers, then the credit of each, then
 --         per lane: requirement, number of offers, indexes of offers (from 1)
 -- Returns { promoted, claimed, groups, dependent, traced, stood, stands, more, requirements }: arguments that are large are nil;
---         stood: see `withdraw` in standing.lua; stands: 1 when this one does; more: 1 when it is cut, see claiming.lua, else 0;
+--         stood: see `withdraw` in standing.lua; stands: 1 when this one does; more: 1 when it is cut, see claiming.lua; 2 when a tenant has
+--         more waiting than it may run; else 0;
 --         requirements = { version, requirement, ... }, only when the version is another one.
 
 local prefix = ARGV[1]
@@ -37,7 +38,8 @@ if ARGV[8] ~= '' then
   if version == ARGV[7] and not given.is_cut then stands = stand(prefix, wanted, tonumber(ARGV[8]), tonumber(ARGV[9]), time) end
 end
 
-local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands, given.is_cut and 1 or 0 }
+local more = given.is_cut and 1 or holds_back(prefix, version) and 2 or 0
+local answer = { given.promoted, given.claimed, given.groups, given.dependent, given.traced, stood, stands, more }
 if version == ARGV[7] then return answer end
 local requirements = { version }
 local known = redis.call('HKEYS', KEYS[6])

@@ -47,14 +47,17 @@ local function serve_in_turns(queue, lanes, left, serve, may_serve, prefix)
     if not chosen then break end
     local place = open[chosen]
     local lane = place.lane
+    local list = tenant == '' and queue .. lane.suffix or queue .. ':' .. tenant .. '/' .. lane.requirement
     local room = tenant ~= '' and room_for(prefix, tenant, 'running')
     if room and room <= 0 then
       -- It runs as many as it may, and waits for one of them to end.
       local held = string.gsub(prefix, 'task:$', 'held')
       local lines = queue .. '\n' .. tenant .. '/' .. lane.requirement .. '\n'
       local before = redis.call('HGET', held, tenant) or ''
-      -- Once: what it submits meanwhile puts it back among the waiting.
-      if not string.find('\n' .. before, '\n' .. lines, 1, true) then redis.call('HSET', held, tenant, before .. lines) end
+      -- Once: what it submits meanwhile puts it back among the waiting. Nor for nothing: its last one may just have been given.
+      if not string.find('\n' .. before, '\n' .. lines, 1, true) and redis.call('EXISTS', list) == 1 then
+        redis.call('HSET', held, tenant, before .. lines)
+      end
       redis.call('ZREM', place.turns, tenant)
       look(place)
     elseif tenant ~= '' and pass_of(tenant) > pass then
@@ -62,7 +65,6 @@ local function serve_in_turns(queue, lanes, left, serve, may_serve, prefix)
       redis.call('ZADD', place.turns, pass_of(tenant), tenant)
       look(place)
     else
-      local list = tenant == '' and queue .. lane.suffix or queue .. ':' .. tenant .. '/' .. lane.requirement
       local _, taken, is_empty = serve(lane, list, math.min(share, left(), room or share), tenant ~= '' and tenant)
       if taken > 0 then
         last = math.max(last, pass)

@@ -51,6 +51,13 @@ local function room_for(prefix, tenant, field)
   return limit - tonumber(redis.call('HGET', (string.gsub(prefix, 'task:$', 'usage')), own) or 0) - (used[own] or 0)
 end
 
+-- Whether tenants are held back: what they have waiting can be claimed when one of their tasks has ended.
+local function holds_back(prefix, version)
+  -- Without tenants, or without limits as far as they were looked for, there is nothing to ask.
+  if string.sub(version, -1) ~= '/' or has_limits == false then return false end
+  return redis.call('EXISTS', (string.gsub(prefix, 'task:$', 'held'))) == 1
+end
+
 -- The tenant waits again where it was held back.
 local function let_go(prefix, tenant, time)
   local held = string.gsub(prefix, 'task:$', 'held')
