@@ -64,6 +64,14 @@ class Given:
         return line._replace(text=line.text[max(0, given - start) :])
 
 
+def is_whole(end: Mapping[str, Any]) -> bool:
+    """Tell whether everything came before this end.
+
+    An API that stops may know that the task has ended, and leave the rest of its lines to another one.
+    """
+    return end.get("reason", "complete") == "complete" and end["status"] in _FINAL
+
+
 def follow(transport: Transport, task_id: str) -> Iterator[LogLine]:
     """Yield what a task prints, from its beginning, until it has ended.
 
@@ -81,7 +89,7 @@ def follow(transport: Transport, task_id: str) -> Iterator[LogLine]:
                     if told is None:
                         patience.forgive()
                     elif "end" in told:
-                        if told.get("status") in _FINAL:
+                        if is_whole(told):
                             return
                         break
                     elif "text" in told:
