@@ -92,6 +92,10 @@ def speak(lines, pause=0.0):
     return lines
 
 
+def speak_lines(count):
+    sys.stdout.write("x\n" * count)
+
+
 def note(file, text):
     with open(file, "a") as notes:
         notes.write(text)

@@ -176,6 +176,12 @@ class Calls(unittest.TestCase):
         self.assertEqual([line.stream for line in lines].count("stderr"), 1)
         self.assertEqual(self.client.printed(future.task_id), "".join(expected))
 
+    def test_very_many_lines_are_printed_whole(self):
+        future = self.client.submit(functions.speak_lines, 120_000)
+        future.result(30)
+        self.assertEqual(self.client.printed(future.task_id).count("\n"), 120_000)
+        self.assertEqual(sum(1 for _ in self.client.logs(future.task_id, follow=True)), 120_000)
+
     def test_what_a_task_prints_as_it_does(self):
         future = self.client.submit(functions.speak, 5, 0.3)
         while future.task_id is None:
