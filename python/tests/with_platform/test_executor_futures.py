@@ -160,6 +160,14 @@ class Futures(WithExecutor):
             pickle.dumps(TaskFuture(None))
 
 
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Cancelling(WithExecutor):
     def wait_until(self, condition):
         deadline = time.monotonic() + 10
@@ -181,41 +189,33 @@ class Cancelling(WithExecutor):
             self.executor.submit(functions.same, 1).result(10)
             self.assertFalse(os.path.exists(file))
 
-    def test_a_running_loop_ends_within_two_seconds(self):
+    # How soon is measured by hardCancel.spec.ts, without all that runs beside it here.
+    def test_a_running_loop_ends(self):
         future = self.executor.submit(functions.loop_forever)
         self.wait_until(future.running)
         self.assertTrue(future.cancel())
-        began = time.monotonic()
         self.wait_until(lambda: future.story()["status"] == "CANCELLED")
         self.assertEqual(self.executor.submit(functions.same, 5).result(10), 5)
-        self.assertLess(time.monotonic() - began, 3)
 
     def test_one_that_ignores_term_ends_as_well(self):
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "pid")
             future = self.executor.submit(functions.ignore_term, file)
             self.wait_until(lambda: os.path.exists(file) and os.path.getsize(file) > 0)
-            self.ends_soon(future, file)
+            self.is_ended(future, file)
 
     def test_its_children_end_as_well(self):
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "pid")
             future = self.executor.submit(functions.spawn_and_loop, file)
             self.wait_until(lambda: os.path.exists(file) and os.path.getsize(file) > 0)
-            self.ends_soon(future, file)
+            self.is_ended(future, file)
 
-    def ends_soon(self, future, file):
+    def is_ended(self, future, file):
         with open(file) as started:
             pid = int(started.read())
         future.cancel()
-        began = time.monotonic()
-        while time.monotonic() - began < 2:
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.02)
-        self.fail(f"process {pid} lives on")
+        self.wait_until(lambda: not is_alive(pid))
 
     def test_an_ended_future_cannot_be_cancelled(self):
         future = self.executor.submit(functions.same, 1)
