@@ -91,6 +91,8 @@ describe('The Python client and a platform of which parts go away', function () 
     });
     await killed;
     expect(lines.at(-1)).to.match(/^1 True .*worker .* was lost/);
+    // It removes what the one that was killed has left.
+    await platform.workers[0]!.restart();
   });
 
   /** How many tasks have been completed; the same work accepted twice would count twice. */
