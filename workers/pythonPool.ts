@@ -133,6 +133,8 @@ export class PythonPool implements ProcessPool {
   private stopSent(process: PythonProcess, sent: SentTask, tries = 0): void {
     if (process.state !== 'ready' || !process.outstanding.has(sent.sequence)) return;
     if (process.begun() !== sent) this.putBack(process.revoke(sent.sequence));
+    // Reserved for this task alone, it may have none now, and nothing that it answers would tell.
+    if (process.isWorn) this.retire(process);
     if (process.begun() === sent && (process.oldest() === sent || tries >= MAX_STOP_TRIES)) {
       if (this.endProcess(process, sent, 'aborted')) return;
     }

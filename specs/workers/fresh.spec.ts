@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { TaskOrder } from '../../bus/messages.js';
-import { eventually, PoolFixture, sleep } from './support/poolFixture.js';
+import { eventually, PoolFixture, runtimesOf, sleep } from './support/poolFixture.js';
 import { PythonClient } from './support/pythonClient.js';
 
 /** Leaves a mark in its process, and tells which marks it found. */
@@ -65,6 +65,20 @@ describe('A task that wants a process of its own', function () {
     expect(performance.now() - beganAt).to.be.below(5_000);
     isOver = true;
     await Promise.all(floods);
+  });
+
+  it('gives its slot back when it is stopped before it has begun', async () => {
+    const orders = [
+      await order(MARKING, '(("fresh",), {})', 'fresh'),
+      await order(MARKING, '(("fresh",), {})', 'fresh'),
+    ];
+    const next = await order(MARKING, '(("warm",), {})');
+    const runtimes = runtimesOf(process.pid);
+    for (const pid of runtimes) process.kill(pid, 'SIGSTOP');
+    fixture.pool.run(orders);
+    for (const one of orders) fixture.pool.abort(one);
+    for (const pid of runtimes) process.kill(pid, 'SIGCONT');
+    expect((await run([next]))[0]!.marks).to.equal("('warm',)");
   });
 
   it('starts in another slot while one of its kind runs long', async () => {
