@@ -85,8 +85,9 @@ export class TaskQueue {
     return undefined;
   }
 
-  /** Drops a task that is in the queue. */
+  /** Drops a task that is in the queue. One that was dropped before, as by its time limit, is not in it. */
   drop(task: PoolTask): void {
+    if (task.dropped) return;
     task.dropped = true;
     this.alive--;
   }

@@ -45,6 +45,8 @@ CAUTION: Final = 16
 # Peak memory is read after tasks longer than this; in a shorter one it cannot grow by much.
 MEASURE_AFTER_S: Final = 0.0005
 
+# For so long a process that is not to be used again waits to be ended.
+PATIENCE_S: Final = 2.0
 # Sent by the pool when results or output may be waiting behind a long task. Ignored by default, unlike most.
 POKE: Final = signal.SIGURG
 
@@ -215,7 +217,8 @@ class Runtime:
             channel.flush()
         if flags & protocol.FLAG_RECYCLE:
             channel.flush()
-            # What was left behind ends with the process group, which the pool kills.
+            # The pool ends it, with all that was left behind: what has a session of its own is found as long as its parent lives.
+            time.sleep(PATIENCE_S)
             leave(0)
 
     def _clean(self, thoroughly: bool) -> int:

@@ -186,6 +186,7 @@ describe('a dispatcher and its workers', () => {
     const { pool, supervisor } = await house().startWorker({ slots: 4 });
     const ids = await house().submit('hang', 4);
     await until(() => pool.starts.length === 4);
+    await house().fixture.synced();
     await house().fixture.server.kill('SIGKILL');
     pool.finish();
     await sleep(100);

@@ -140,7 +140,7 @@ describe('a Python pool running functions', () => {
     const beforeMs = Date.now();
     const result = await fixture.call('def f():\n    import time\n    time.sleep(0.05)');
     expect(result.startedAtMs).to.be.within(beforeMs - 5, Date.now());
-    expect(result.runTimeUs).to.be.within(50_000, 200_000);
+    expect(result.runTimeUs).to.be.within(50_000, 5_000_000);
     expect(result.peakMemoryKib).to.be.greaterThan(5_000);
   });
 });

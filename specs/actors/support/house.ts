@@ -209,12 +209,12 @@ export class House {
   }
 }
 
-/** A house for each spec of a file, over one Redis, which a spec may kill. */
+/** A house for each spec of a file, over one Redis. */
 export function useHouse(leaseMs = 3_000): () => House {
   let fixture: StoreFixture;
   let house: House;
   before(async () => {
-    fixture = await StoreFixture.start({ leaseMs }, 'always');
+    fixture = await StoreFixture.start({ leaseMs });
   });
   beforeEach(async () => {
     await fixture.empty();
