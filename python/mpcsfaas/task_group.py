@@ -106,7 +106,9 @@ class TaskGroup:
                 future = self._pending.pop(result.task_id, None)
                 if future is not None:
                     settled.append((future, result))
-                elif result.task_id not in self._given_up:
+                elif result.task_id in self._given_up:
+                    self._given_up.remove(result.task_id)
+                else:
                     self._early[result.task_id] = result
         for future, result in settled:
             self._settle(future, result)

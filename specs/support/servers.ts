@@ -26,8 +26,8 @@ export interface SpecServer {
 }
 
 /**
- * A redis-server with an append-only file, on a free port. Specs that kill it and look for what it held ask for `always`: under
- * `everysec` it may hold back what it has answered while a sync is under way.
+ * A redis-server with an append-only file, on a free port. Under `everysec` it may hold back what it has answered while a sync is
+ * under way: specs that kill it and look for what it held ask for `always`, or for `StoreFixture.synced` where one of many kills it.
  */
 export function startRedis(fsync: FsyncPolicy = 'everysec'): Promise<SpecServer> {
   return startServer('redis', (options) => startRedisServer({ ...options, fsync }));
