@@ -1,14 +1,16 @@
+import { FunctionBodies } from '../bus/functionBodies.js';
 import type { TaskStore } from '../bus/taskStore.js';
 
-/** The dispatcher's copies of function bodies, bounded by bytes, least recently used out first. Functions never change. */
+/** The dispatcher's copies of function bodies. */
 export class FunctionCache {
-  private readonly bodies = new Map<string, Buffer>();
-  private bytes = 0;
+  private readonly bodies: FunctionBodies;
 
   constructor(
     private readonly store: Pick<TaskStore, 'loadFunctions'>,
-    private readonly maxBytes: number,
-  ) {}
+    maxBytes: number,
+  ) {
+    this.bodies = new FunctionBodies(maxBytes);
+  }
 
   /** Bodies of those functions that exist; rejects when the store cannot be reached. */
   async load(functionIds: readonly string[]): Promise<Map<string, Buffer>> {
@@ -16,12 +18,8 @@ export class FunctionCache {
     const missing: string[] = [];
     for (const functionId of functionIds) {
       const body = this.bodies.get(functionId);
-      if (!body) missing.push(functionId);
-      else {
-        found.set(functionId, body);
-        this.bodies.delete(functionId);
-        this.bodies.set(functionId, body);
-      }
+      if (body) found.set(functionId, body);
+      else missing.push(functionId);
     }
     if (missing.length === 0) return found;
     const loaded = await this.store.loadFunctions(missing);
@@ -29,18 +27,8 @@ export class FunctionCache {
       const body = loaded[index];
       if (!body) return;
       found.set(functionId, body);
-      this.add(functionId, body);
+      this.bodies.add(functionId, body);
     });
     return found;
-  }
-
-  private add(functionId: string, body: Buffer): void {
-    if (!this.bodies.has(functionId)) this.bytes += body.length;
-    this.bodies.set(functionId, body);
-    for (const [oldest, oldBody] of this.bodies) {
-      if (this.bytes <= this.maxBytes || oldest === functionId) break;
-      this.bodies.delete(oldest);
-      this.bytes -= oldBody.length;
-    }
   }
 }

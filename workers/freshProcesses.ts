@@ -7,18 +7,18 @@ const runsFresh = (process: PythonProcess): boolean => process.oldest()?.task.or
 
 /**
  * Gives tasks that want one a process that has run nothing, as long as they are the oldest and there are such.
- * @param send false where the task cannot be sent
  * @returns processes that are to be ended now, for such ones to take their places
  */
 export function dispatchFresh(
   live: readonly PythonProcess[],
   queue: WaitingTasks,
-  send: (process: PythonProcess, task: PoolTask) => boolean,
+  send: (process: PythonProcess, task: PoolTask) => void,
 ): PythonProcess[] {
   while (queue.isFreshNext) {
     const process = live.find(({ state, isUnused, reserved }) => state === 'ready' && isUnused && !reserved);
     const task = queue.fresh.peek();
-    if (process === undefined || task === undefined || !send(process, task)) break;
+    if (process === undefined || task === undefined) break;
+    send(process, task);
     queue.fresh.shift();
     process.reserved = true;
   }

@@ -21,6 +21,8 @@ export interface HeadWatchEvents {
   timedOut(process: PythonProcess, sent: SentTask): void;
   /** Tasks wait behind one that has been running for STALL_MS. */
   stalled(process: PythonProcess): void;
+  /** It has begun none of its tasks for so long that it will not. */
+  hung(process: PythonProcess): void;
 }
 
 interface Deadline {
@@ -35,6 +37,7 @@ export class HeadWatch {
 
   constructor(
     private readonly processes: () => readonly PythonProcess[],
+    private readonly hungAfterMs: number,
     private readonly events: HeadWatchEvents,
   ) {}
 
@@ -90,10 +93,14 @@ export class HeadWatch {
     this.roundAtMs = Infinity;
     const nowMs = performance.now();
     let nextMs = Infinity;
-    for (const process of this.processes()) {
+    for (const process of [...this.processes()]) {
       if (process.outstandingCount === 0) continue;
       const silentMs = nowMs - process.lastProgressMs;
       const period = periodMs(process);
+      if (silentMs >= this.hungAfterMs && process.allBegun().length === 0) {
+        this.events.hung(process);
+        continue;
+      }
       if (silentMs >= period) {
         if (hasWaiting(process)) this.events.stalled(process);
         else process.poke();

@@ -17,6 +17,8 @@ export type ProcessEvent =
   /** The sandbox keeps functions from less than it could elsewhere. */
   | { type: 'weakened'; message: string };
 
+export const DEFAULT_HUNG_AFTER_MS = 60_000;
+
 export interface PythonPoolOptions {
   /** Interpreter, a path or a name on PATH. */
   python: string;
@@ -35,5 +37,12 @@ export interface PythonPoolOptions {
   sandbox?: Partial<SandboxOptions>;
   /** Address space of a process, beyond which a function gets MemoryError. Default 0: no limit. */
   maxMemoryBytes?: number;
+  /** Bodies of functions kept, bytes, least recently used out first. Default 256 MiB. */
+  maxFunctionBytes?: number;
+  /**
+   * A process that is not ready so long after its start, or has not begun the task that it was sent so long ago, is replaced:
+   * something in it holds the interpreter, or it was stopped. Default 60 s.
+   */
+  hungAfterMs?: number;
   onProcessEvent?: (event: ProcessEvent) => void;
 }

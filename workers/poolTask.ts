@@ -4,6 +4,8 @@ import type { PrintedOutput } from './printedOutput.js';
 
 export interface PoolTask {
   readonly order: TaskOrder;
+  /** Of its function. */
+  readonly body: Buffer;
   /** Rises with every order; a task taken back from a process returns to its place by it. */
   readonly arrival: number;
   /** Aborted, or timed out and reported: whatever still comes of it is not wanted. */

@@ -3,8 +3,8 @@ import type { TaskResult } from '../bus/messages.js';
 import type { PoolTask } from './poolTask.js';
 import type { Sandbox } from './sandbox/sandboxOptions.js';
 
-/** Why a process was ended, or `itself` where the pool did not ask for it. */
-export type EndReason = 'itself' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
+/** Why a process was ended, or `itself` where the pool did not ask for it; `hung`: it did not start, or began no task. */
+export type EndReason = 'itself' | 'hung' | 'recycled' | 'timeout' | 'aborted' | 'corrupt' | 'stopped';
 
 export interface ProcessEnd {
   reason: EndReason;
@@ -39,4 +39,6 @@ export interface Launch {
   sandbox: Sandbox;
   /** Output kept per task, bytes. */
   maxOutputBytes: number;
+  /** How long it may take to be ready. */
+  hungAfterMs: number;
 }

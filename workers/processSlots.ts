@@ -8,7 +8,7 @@
  *                      +--- Python cannot run -+--stop--> stopped
  */
 import type { RuntimeInfo } from '../actors/processPool.js';
-import type { PythonPoolOptions } from './poolOptions.js';
+import { DEFAULT_HUNG_AFTER_MS, type PythonPoolOptions } from './poolOptions.js';
 import { DEFAULT_MAX_OUTPUT_BYTES, runtimeFolder } from './pythonEnvironment.js';
 import { EXIT_CANNOT_RUN, startFailureWords } from './processWords.js';
 import type { Launch, ProcessEnd } from './processParts.js';
@@ -70,6 +70,7 @@ export class ProcessSlots {
       sandbox,
       runtimeFolder: runtimeFolder(),
       maxOutputBytes: this.options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+      hungAfterMs: this.options.hungAfterMs ?? DEFAULT_HUNG_AFTER_MS,
     };
     this.fill();
   }
@@ -117,18 +118,30 @@ export class ProcessSlots {
 
   private spawn(): void {
     if (this.launch === undefined) return;
-    const process: PythonProcess = new PythonProcess(this.launch, {
-      ...this.events,
-      ready: (ready, info) => {
-        this.ready(ready, info);
-      },
-      ended: (ended, end) => {
-        this.ended(ended, end);
-      },
-    });
+    let process: PythonProcess;
+    try {
+      process = new PythonProcess(this.launch, {
+        ...this.events,
+        ready: (ready, info) => {
+          this.ready(ready, info);
+        },
+        ended: (ended, end) => {
+          this.ended(ended, end);
+        },
+      });
+    } catch (error) {
+      this.notSpawned(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
     this.live.push(process);
     this.all.add(process);
     this.options.onProcessEvent?.({ type: 'spawned', pid: process.pid });
+  }
+
+  private notSpawned(error: Error): void {
+    this.startFailed({ reason: 'itself', exitCode: null, signal: null, stderr: '', outOfMemory: false, error });
+    // Later, when there may be descriptors again.
+    this.fill();
   }
 
   private ready(process: PythonProcess, info: RuntimeInfo): void {
@@ -147,7 +160,7 @@ export class ProcessSlots {
     const { reason, exitCode, signal } = end;
     this.options.onProcessEvent?.({ type: 'ended', pid: process.pid, reason, exitCode, signal });
     if (!this.isStopped) {
-      if (!process.wasReady && reason === 'itself') this.startFailed(end);
+      if (!process.wasReady && (reason === 'itself' || reason === 'hung')) this.startFailed(end);
       this.giveUp(process);
     }
     this.events.ended(process, end);

@@ -32,7 +32,7 @@ export function endWords(end: ProcessEnd): string {
 }
 
 /** Why a process never became ready, and what to do. */
-export function startFailureWords(python: string, { error, exitCode, signal, stderr }: ProcessEnd): string {
+export function startFailureWords(python: string, { reason, error, exitCode, signal, stderr }: ProcessEnd): string {
   if (error !== undefined) {
     const missing = 'code' in error && error.code === 'ENOENT';
     return missing
@@ -40,6 +40,7 @@ export function startFailureWords(python: string, { error, exitCode, signal, std
       : `Python '${python}' cannot be started: ${error.message}.`;
   }
   if (exitCode === EXIT_CANNOT_RUN) return `Python '${python}' cannot run functions. ${stderr}`;
-  const how = signal === null ? `exited with code ${exitCode ?? 'unknown'}` : `was killed by ${signal}`;
+  const ended = signal === null ? `exited with code ${exitCode ?? 'unknown'}` : `was killed by ${signal}`;
+  const how = reason === 'hung' ? 'hung' : ended;
   return `Python '${python}' ${how} at start, repeatedly. Run it by hand, and install dill for it. It said: ${stderr || 'nothing'}`;
 }

@@ -16,13 +16,14 @@ import { orderBytes } from '../bus/orderBytes.js';
 import { judgeEnd, resultOfEnd } from './endResult.js';
 import { dispatchFresh } from './freshProcesses.js';
 import { HeadWatch } from './headWatch.js';
-import type { PythonPoolOptions } from './poolOptions.js';
+import { KnownFunctions } from './knownFunctions.js';
+import { DEFAULT_HUNG_AFTER_MS, type PythonPoolOptions } from './poolOptions.js';
 import { taskKey, type PoolTask } from './poolTask.js';
 import { ProcessSlots } from './processSlots.js';
 import type { Finished, ProcessEnd, SentTask } from './processParts.js';
 import type { PythonProcess } from './pythonProcess.js';
 import { WaitingTasks } from './waitingTasks.js';
-import { chooseSlot, FORESEEABLE_FUNCTION_US, nextMean } from './slotChoice.js';
+import { chooseSlot, FORESEEABLE_FUNCTION_US } from './slotChoice.js';
 
 /** How soon stopping a task that is just changing hands is tried again. */
 const STOP_AGAIN_MS = 10;
@@ -34,9 +35,7 @@ export class PythonPool implements ProcessPool {
   onResults: (results: TaskResult[]) => void = () => undefined;
   onPrinted: (task: TaskRef) => void = () => undefined;
   onAborted: (task: TaskRef, output: Buffer) => void = () => undefined;
-  private readonly functions = new Map<string, Buffer>();
-  /** Mean run time per function, us. */
-  private readonly means = new Map<string, number>();
+  private readonly functions: KnownFunctions;
   private readonly tasks = new Map<string, PoolTask>();
   private readonly queue = new WaitingTasks();
   /** By process; reported when the process has ended: not before can the function do nothing more. */
@@ -47,6 +46,7 @@ export class PythonPool implements ProcessPool {
 
   constructor(options: PythonPoolOptions) {
     this.slots = options.slots;
+    this.functions = new KnownFunctions(options.maxFunctionBytes);
     this.processes = new ProcessSlots(options, {
       ready: () => {
         this.dispatch();
@@ -64,12 +64,17 @@ export class PythonPool implements ProcessPool {
         this.onPrinted(task.order);
       },
     });
-    this.watch = new HeadWatch(() => this.processes.live, {
+    this.watch = new HeadWatch(() => this.processes.live, options.hungAfterMs ?? DEFAULT_HUNG_AFTER_MS, {
       timedOut: (process, sent) => {
         this.timedOut(process, sent);
       },
       stalled: (process) => {
         this.stalled(process);
+      },
+      // Its tasks run elsewhere once it has ended.
+      hung: (process) => {
+        process.end('hung');
+        this.processes.giveUp(process);
       },
     });
   }
@@ -79,7 +84,7 @@ export class PythonPool implements ProcessPool {
   }
 
   addFunction(functionId: string, body: Buffer): void {
-    this.functions.set(functionId, body);
+    this.functions.add(functionId, body);
   }
 
   hasFunction(functionId: string): boolean {
@@ -87,7 +92,7 @@ export class PythonPool implements ProcessPool {
   }
 
   functionIds(): string[] {
-    return [...this.functions.keys()];
+    return this.functions.ids();
   }
 
   run(orders: TaskOrder[]): void {
@@ -97,7 +102,8 @@ export class PythonPool implements ProcessPool {
       const key = taskKey(order);
       // The same attempt twice is one attempt.
       if (this.tasks.has(key)) continue;
-      if (!this.functions.has(order.functionId)) {
+      const body = this.functions.get(order.functionId);
+      if (body === undefined) {
         unknown.push(
           emptyResult(order, 'interrupted', {
             type: 'WorkerFailure',
@@ -106,7 +112,7 @@ export class PythonPool implements ProcessPool {
         );
         continue;
       }
-      const task: PoolTask = { order, arrival: this.arrivals++, dropped: false, alone: false, followed: false };
+      const task: PoolTask = { order, body, arrival: this.arrivals++, dropped: false, alone: false, followed: false };
       this.tasks.set(key, task);
       this.queue.push(task);
     }
@@ -132,7 +138,7 @@ export class PythonPool implements ProcessPool {
   /** Stops a dropped task that was sent. There are moments when it has not begun and cannot be revoked: then again soon. */
   private stopSent(process: PythonProcess, sent: SentTask, tries = 0): void {
     if (process.state !== 'ready' || !process.outstanding.has(sent.sequence)) return;
-    if (process.begun() !== sent) this.putBack(process.revoke(sent.sequence));
+    if (process.begun() !== sent) this.queue.putBack(process.revoke(sent.sequence));
     // Reserved for this task alone, it may have none now, and nothing that it answers would tell.
     if (process.isWorn) this.retire(process);
     if (process.begun() === sent && (process.oldest() === sent || tries >= MAX_STOP_TRIES)) {
@@ -167,7 +173,8 @@ export class PythonPool implements ProcessPool {
     if (this.queue.size < limit || among) {
       for (const process of this.processes.live) {
         const oldest = process.oldest();
-        if (oldest !== undefined && process.outstandingCount > 1) this.putBack(process.revoke(oldest.sequence + 1));
+        if (oldest !== undefined && process.outstandingCount > 1)
+          this.queue.putBack(process.revoke(oldest.sequence + 1));
       }
     }
     const orders: TaskOrder[] = [];
@@ -196,15 +203,18 @@ export class PythonPool implements ProcessPool {
     if (this.processes.isStopped) return;
     const used = new Set<PythonProcess>();
     if (this.queue.fresh.size > 0) {
-      const send = (process: PythonProcess, task: PoolTask): boolean =>
-        this.send(process, task, undefined) && used.add(process).size > 0;
+      const send = (process: PythonProcess, task: PoolTask): void => {
+        process.send(task, Infinity);
+        used.add(process);
+      };
       for (const process of dispatchFresh(this.processes.live, this.queue, send)) this.retire(process);
     }
     const ready = this.processes.live.filter(({ state, isWorn }) => state === 'ready' && !isWorn);
     for (let task = this.queue.warm.peek(); task !== undefined; task = this.queue.warm.peek()) {
-      const expectedUs = task.alone ? undefined : this.means.get(task.order.functionId);
+      const expectedUs = task.alone ? undefined : this.functions.expectedUs(task.order.functionId);
       const process = chooseSlot(ready, { expectedUs, bytes: orderBytes(task.order) });
-      if (process === undefined || !this.send(process, task, expectedUs)) break;
+      if (process === undefined) break;
+      process.send(task, expectedUs !== undefined && expectedUs < FORESEEABLE_FUNCTION_US ? expectedUs : Infinity);
       this.queue.warm.shift();
       used.add(process);
     }
@@ -214,13 +224,6 @@ export class PythonPool implements ProcessPool {
     }
   }
 
-  private send(process: PythonProcess, task: PoolTask, expectedUs: number | undefined): boolean {
-    const body = this.functions.get(task.order.functionId);
-    if (body === undefined) return false;
-    process.send(task, body, expectedUs !== undefined && expectedUs < FORESEEABLE_FUNCTION_US ? expectedUs : Infinity);
-    return true;
-  }
-
   private holderOf(task: PoolTask): { process: PythonProcess; sent: SentTask } | undefined {
     for (const process of this.processes.all) {
       for (const sent of process.outstanding.values()) if (sent.task === task) return { process, sent };
@@ -228,15 +231,11 @@ export class PythonPool implements ProcessPool {
     return undefined;
   }
 
-  private putBack(tasks: PoolTask[]): void {
-    this.queue.putBack(tasks);
-  }
-
   /** Tasks wait behind a long one: they go elsewhere, and results that wait inside the process are asked for. */
   private stalled(process: PythonProcess): void {
     const oldest = process.oldest();
     if (oldest === undefined) return;
-    this.putBack(process.revoke(oldest.sequence + 1));
+    this.queue.putBack(process.revoke(oldest.sequence + 1));
     if (process.begun() !== oldest) process.poke();
     this.dispatch();
   }
@@ -254,7 +253,7 @@ export class PythonPool implements ProcessPool {
    * of it can begin any more before the process is ended. False when the task has come to its own end meanwhile.
    */
   private endProcess(process: PythonProcess, sent: SentTask, reason: 'timeout' | 'aborted'): boolean {
-    if (process.outstandingCount > 1) this.putBack(process.revoke(sent.sequence + 1));
+    if (process.outstandingCount > 1) this.queue.putBack(process.revoke(sent.sequence + 1));
     if (process.begun() !== sent) return false;
     this.watch.forget(process);
     process.end(reason);
@@ -266,11 +265,10 @@ export class PythonPool implements ProcessPool {
     if (this.processes.isStopped) return;
     const results: TaskResult[] = [];
     for (const { sent, result } of finished) {
-      const { functionId } = sent.task.order;
-      this.means.set(functionId, nextMean(this.means.get(functionId), result.runTimeUs));
+      this.functions.observe(sent.task.order.functionId, result.runTimeUs);
       if (this.settle(sent.task)) results.push(result);
     }
-    this.putBack(skipped);
+    this.queue.putBack(skipped);
     if (process.state === 'ending' || process.isWorn) this.retire(process);
     this.watch.update(process);
     // Before the results are looked at, so that Python works meanwhile.
@@ -312,7 +310,7 @@ export class PythonPool implements ProcessPool {
       if (task !== blamed?.task && task.dropped && task.output) this.onAborted(task.order, task.output.record());
     }
     for (const { task } of suspects) task.alone = true;
-    this.putBack([...process.outstanding.values()].map(({ task }) => task));
+    this.queue.putBack([...process.outstanding.values()].map(({ task }) => task));
     this.dispatch();
     if (results.length > 0) this.onResults(results);
   }

@@ -61,13 +61,21 @@ export class PythonProcess implements Slot {
   private sequence = 0;
   private readonly functions = new LoadedFunctions(this.token);
   private readonly lastWords = new LastWords();
+  /** When it is not ready by then, or not gone, it is killed. */
   private killTimer: NodeJS.Timeout | undefined;
 
+  /** @throws where it cannot be spawned for want of descriptors */
   constructor(
     private readonly launch: Launch,
     private readonly events: ProcessEvents,
   ) {
-    this.child = new RuntimeChild(launch, this.token, this.page.fd);
+    try {
+      this.child = new RuntimeChild(launch, this.token, this.page.fd);
+    } catch (error) {
+      this.page.close();
+      throw error;
+    }
+    this.killTimer = setTimeout(() => this.end('hung', 0), launch.hungAfterMs);
     this.listen();
   }
 
@@ -121,11 +129,11 @@ export class PythonProcess implements Slot {
   }
 
   /** Gathers an order for the next `flush`. `expectedUs` is infinite for a function not known to be short. */
-  send(task: PoolTask, body: Buffer, expectedUs: number): void {
+  send(task: PoolTask, expectedUs: number): void {
     if (this.outstanding.size === 0) this.lastProgressMs = performance.now();
     const { functionId } = task.order;
     const sequence = ++this.sequence;
-    const index = this.functions.index(functionId, body, this.unsent);
+    const index = this.functions.index(functionId, task.body, this.unsent);
     this.unsent.push(...orderFrame(this.token, sequence, index, task.order));
     this.outstanding.set(sequence, { task, sequence, expectedUs, sentAtMs: Date.now() });
     this.outstandingBytes += orderBytes(task.order);
@@ -259,7 +267,10 @@ export class PythonProcess implements Slot {
         return;
       }
       case 'ready':
-        if (this.state === 'starting') this.state = 'ready';
+        if (this.state === 'starting') {
+          this.state = 'ready';
+          clearTimeout(this.killTimer);
+        }
         this.wasReady = true;
         if (this.child.pythonPid !== undefined) this.lastWords.open(this.child.pythonPid, frame.sinks);
         this.events.ready(this, infoOf(frame));

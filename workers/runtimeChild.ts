@@ -1,13 +1,16 @@
 /** The operating system's side of one runtime: spawned in its sandbox, signalled, measured, and followed to its very end. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Launch, ProcessEnd } from './processParts.js';
-import { peakMemoryKib, ProcessTree } from './processGroup.js';
+import { killMarked, peakMemoryKib, ProcessTree } from './processGroup.js';
 import type { Enclosure } from './sandbox/sandboxOptions.js';
 
 /** How long what a dead process wrote may take to arrive; a descriptor that leaked to a stranger could keep the pipe open. */
 const LAST_WORDS_MS = 200;
 const STDERR_LIMIT_CHARS = 8_192;
+/** Inherited by all that a function starts: what has left the group is known by it when its parent is gone. */
+const MARK_VARIABLE = 'MPCSFAAS_PROCESS';
 
 export type ChildEnd = Omit<ProcessEnd, 'reason' | 'crashReport'>;
 
@@ -19,22 +22,31 @@ export class RuntimeChild {
   private readonly enclosure: Enclosure;
   private readonly child: ChildProcess;
   private readonly tree: ProcessTree | undefined;
+  private readonly mark = `${MARK_VARIABLE}=${randomUUID()}`;
+  private wasSignalled = false;
   private stderr = '';
   private main: number | undefined;
 
+  /** @throws where no descriptor is left for its pipes */
   constructor({ sandbox, runtimeFolder }: Launch, token: number, pageFd: number) {
     this.enclosure = sandbox.enclose(token);
     const { file, args, environment, uid, gid } = this.enclosure.spawn;
     const { wrappers } = this.enclosure;
     this.child = spawn(file, args, {
       cwd: runtimeFolder,
-      env: environment,
+      env: { ...environment, [MARK_VARIABLE]: this.mark.slice(MARK_VARIABLE.length + 1) },
       ...(uid !== undefined && { uid }),
       ...(gid !== undefined && { gid }),
       // Its own session, so that its whole group can be signalled, and a terminal's ctrl-C does not reach it.
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', pageFd],
     });
+    // Node then makes no pipes, and says why a moment later.
+    if ((this.child.stdio as unknown) === undefined) {
+      this.child.on('error', () => undefined);
+      this.enclosure.leave();
+      throw new Error('too many open files: raise the limit (ulimit -n) of the worker');
+    }
     if (this.child.pid !== undefined) this.tree = new ProcessTree(this.child.pid, wrappers);
     if (wrappers === 0) this.main = this.child.pid;
     const [, , , input, output] = this.child.stdio;
@@ -64,6 +76,7 @@ export class RuntimeChild {
 
   /** To it and all below. */
   signal(signal: NodeJS.Signals): void {
+    this.wasSignalled = true;
     this.tree?.signal(signal);
   }
 
@@ -98,6 +111,8 @@ export class RuntimeChild {
       if (this.pid === undefined) finish({ exitCode: null, signal: null, error });
     });
     this.child.once('exit', (exitCode, signal) => {
+      // It was not looked at before it ended: who has a session of its own is nobody's child now.
+      if (!this.wasSignalled) killMarked(this.mark);
       this.signal('SIGKILL');
       const done = (): void => {
         clearTimeout(timer);

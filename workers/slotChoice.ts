@@ -12,8 +12,6 @@ const SHORT_FUNCTION_US = 1_000;
  * at a time, since an order behind one might run elsewhere meanwhile.
  */
 export const FORESEEABLE_FUNCTION_US = 20_000;
-/** Weight of the newest measurement. */
-const NEWEST_WEIGHT = 0.25;
 
 /** What the choice observes of a ready process. */
 export interface Slot {
@@ -47,9 +45,4 @@ function hasRoom(slot: Slot, { expectedUs, bytes }: Demand): boolean {
   if (slot.outstandingBytes + bytes > BACKLOG_LIMIT_BYTES) return false;
   if (expectedUs >= SHORT_FUNCTION_US) return slot.outstandingCount === 1 && slot.backlogUs < FORESEEABLE_FUNCTION_US;
   return slot.outstandingCount < DEPTH_LIMIT && slot.backlogUs + expectedUs <= BACKLOG_LIMIT_US;
-}
-
-/** Exponentially weighted mean of a function's run times. */
-export function nextMean(meanUs: number | undefined, measuredUs: number): number {
-  return meanUs === undefined ? measuredUs : meanUs + NEWEST_WEIGHT * (measuredUs - meanUs);
 }

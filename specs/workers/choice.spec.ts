@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { chooseSlot, nextMean, type Slot } from '../../workers/slotChoice.js';
+import { KnownFunctions } from '../../workers/knownFunctions.js';
+import { chooseSlot, type Slot } from '../../workers/slotChoice.js';
 import { StartLimit } from '../../workers/startLimit.js';
 import { TaskQueue, type PoolTask } from '../../workers/poolTask.js';
 
@@ -41,14 +42,19 @@ describe('the choice of a process for an order', () => {
   });
 
   it('follows the measured run time', () => {
-    expect(nextMean(undefined, 80)).to.equal(80);
-    expect(nextMean(100, 200)).to.equal(125);
+    const functions = new KnownFunctions();
+    expect(functions.expectedUs('f')).to.equal(undefined);
+    functions.observe('f', 100);
+    expect(functions.expectedUs('f')).to.equal(100);
+    functions.observe('f', 200);
+    expect(functions.expectedUs('f')).to.equal(125);
   });
 });
 
 describe('the queue of the pool', () => {
   const task = (arrival: number): PoolTask => ({
     arrival,
+    body: Buffer.alloc(0),
     dropped: false,
     alone: false,
     followed: false,

@@ -65,6 +65,8 @@ describe('a Python pool whose processes end under their tasks', () => {
 
   it('kills what a crashed task had started', async () => {
     await crash('def f():\n    import subprocess, os\n    subprocess.Popen(["sleep", "61.5"])\n    os._exit(1)');
+    const outOfSight = 'subprocess.Popen(["sleep", "61.5"], start_new_session=True)';
+    await crash(`def f():\n    import subprocess, os\n    ${outOfSight}\n    os._exit(1)`);
     const alive = await fixture.value(
       'def f():\n    import subprocess\n    return subprocess.run(["pgrep", "-f", "^sleep 61.5"], stdout=subprocess.DEVNULL).returncode',
     );
