@@ -9,7 +9,7 @@ import { MODES } from '../bus/config.js';
 import { PACKAGE_ROOT } from '../bus/packageRoot.js';
 import { eventually } from '../specs/support/eventually.js';
 import { HttpConnection } from './client/httpConnection.js';
-import { runOne, WARM_UP_TRIPS } from './client/singleSubmits.js';
+import { runOne, warmUpForTrips } from './client/singleSubmits.js';
 import { type Bed, withBed } from './support/bed.js';
 import { openCommand } from './support/command.js';
 import { isWholeFile } from './support/cpuProfile.js';
@@ -48,7 +48,8 @@ const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 await withBed({ mode, env }, async (bed) => {
   const { platform } = bed;
   const scale = pace.scale < 1 ? 0.1 : 1;
-  await trips(bed, WARM_UP_TRIPS * scale);
+  const payload = (await bed.pickle('5')).toString('base64');
+  await warmUpForTrips(platform.apiUrl, { functionId: bed.functionIds.noop, payload }, scale);
   say(`${TRIPS * scale} round trips in ${mode} mode`);
   const actors = [platform.api, platform.dispatcher, ...platform.workers];
   for (const actor of actors) await actor.kill('SIGUSR2');

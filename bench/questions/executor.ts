@@ -10,6 +10,7 @@ const ROUND_TRIPS = 300;
 export const executor: Question = {
   name: 'executor',
   title: 'no-op tasks through the Executor of the Python client',
+  usualSeconds: 38,
   ask: async ({ bed, pool, pace }) => {
     const client = await startScript('client_executor.py', [bed.platform.apiUrl]);
     try {
@@ -19,7 +20,7 @@ export const executor: Question = {
       const rates = { pool: [] as number[], own: [] as number[] };
       const cpuUs = { pool: [] as number[], own: [] as number[] };
       const tripsMs: number[] = [];
-      const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+      const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
         for (const [name, program] of [['pool', pool] as const, ['own', client] as const]) {
           const one = await throughputOf(program, tasks);
           rates[name].push(one.rate);

@@ -16,6 +16,7 @@ const SETTLED_MS = 30_000;
 export const idle: Question = {
   name: 'idle',
   title: 'what a platform costs that has nothing to do',
+  usualSeconds: 46,
   ask: async ({ bed, pace }) => {
     const begunAt = performance.now();
     const seconds = scaled(SECONDS, pace, 2);

@@ -11,6 +11,7 @@ const SIZE = 1024 * 1024;
 export const large: Question = {
   name: 'large',
   title: '1 MiB in, 1 MiB out',
+  usualSeconds: 20,
   ask: async ({ bed, pool, pace }) => {
     const count = scaled(COUNT, pace, 20);
     const rate = async (program: Program): Promise<number> =>
@@ -21,7 +22,7 @@ export const large: Question = {
     resetPeakMemory(platformProcesses(bed.platform));
     const processes = () => new Map([...platformProcesses(bed.platform), ['client', [bed.client.pid]]]);
     const spentMs = new Map<string, number>();
-    const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+    const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
       const meter = new CpuMeter(processes());
       own.push(await rate(bed.client));
       for (const [name, ms] of meter.spentMs()) spentMs.set(name, (spentMs.get(name) ?? 0) + ms);

@@ -11,6 +11,7 @@ const SLOTS = 2;
 export const naps: Question = {
   name: 'naps',
   title: `${COUNT} sleeps of ${SECONDS * 1000} ms on ${SLOTS} slots`,
+  usualSeconds: 33,
   ask: async ({ bed, pool, pace }) => {
     const count = scaled(COUNT, pace, 50);
     const efficiency = async (program: Program): Promise<number> =>
@@ -19,7 +20,7 @@ export const naps: Question = {
     const reference: number[] = [];
     // As in a platform that has run such functions before: how long a function takes is learnt from its first runs.
     await bed.client.ask({ ask: 'naps', count: 20, seconds: SECONDS });
-    const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
+    const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async (index) => {
       own.push(await efficiency(bed.client));
       if (index === 0) reference.push(await efficiency(pool));
     });

@@ -27,6 +27,7 @@ type Rates = Record<(typeof STEPS)[number], number[]>;
 export const queueDepth: Question = {
   name: 'queueDepth',
   title: 'submit, claim and settle with a million tasks queued, against an empty queue',
+  usualSeconds: 40,
   ask: async ({ pace, say }) => {
     const depth = scaled(DEEP, pace, 10_000);
     const sample = scaled(SAMPLE, pace, 1_000);
@@ -40,7 +41,7 @@ export const queueDepth: Question = {
 
       const rates: Record<'empty' | 'deep', Rates> = { empty: newRates(), deep: newRates() };
       await measureByTurns(empty, deep, sample, { empty: newRates(), deep: newRates() });
-      const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+      const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
         await Promise.all([empty.quiet(), deep.quiet()]);
         await measureByTurns(empty, deep, sample, rates);
       });

@@ -1,5 +1,5 @@
 import { MODES } from '../../bus/config.js';
-import { roundTrips as measureTrips, WARM_UP_TRIPS } from '../client/singleSubmits.js';
+import { roundTrips as measureTrips, warmUpForTrips } from '../client/singleSubmits.js';
 import { type Bed, withBed } from '../support/bed.js';
 import type { Program } from '../support/program.js';
 import type { Question } from '../support/question.js';
@@ -43,6 +43,7 @@ class Trips {
 export const roundTrips: Question = {
   name: 'roundTrips',
   title: 'one task at a time, in each mode',
+  usualSeconds: 85,
   ask: async ({ bed, pool, pace, say }) => {
     const rows: Cell[][] = [];
     const figures: Record<string, number> = {};
@@ -68,7 +69,7 @@ export const roundTrips: Question = {
           columns: ['', 'p50', 'p95', 'p99', 'p50 x pool'],
           rows: [...rows, pooled.row('ProcessPoolExecutor(2)')],
           notes: [
-            `up to ${pace.rounds} rounds of ${scaled(TRIPS, pace, 50)} trips over one connection, after ${scaled(WARM_UP_TRIPS, pace, 50)} to warm up; medians of the rounds' percentiles`,
+            `up to ${pace.rounds} rounds of ${scaled(TRIPS, pace, 50)} trips over one connection, after some thousands to warm up; medians of the rounds' percentiles`,
           ],
         },
       ],
@@ -87,12 +88,11 @@ async function measureMode(
   const { platform, functionIds, client } = bed;
   const payload = (await bed.pickle('5')).toString('base64');
   const count = scaled(TRIPS, pace, 50);
-  const bareTrips = (trips = count) =>
-    measureTrips(platform.apiUrl, { functionId: functionIds.noop, payload, count: trips });
-  await bareTrips(scaled(WARM_UP_TRIPS, pace, 50));
+  const task = { functionId: functionIds.noop, payload };
+  await warmUpForTrips(platform.apiUrl, task, pace.scale);
   const trips = { bare: new Trips(), python: new Trips(), beside: new Trips() };
-  await rounds(pace.rounds, BUDGET_SECONDS, async () => {
-    trips.bare.add(await bareTrips());
+  await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
+    trips.bare.add(await measureTrips(platform.apiUrl, { ...task, count }));
     trips.python.add(await pythonTrips(client, count));
     const poolTrips = await pythonTrips(pool, count);
     trips.beside.add(poolTrips);

@@ -18,6 +18,7 @@ interface Variant {
 export const sandbox: Question = {
   name: 'sandbox',
   title: 'functions in the sandboxes process and bubblewrap against none',
+  usualSeconds: 35,
   ask: async ({ pace, say }) => {
     const hasBubblewrap = findProgram('bwrap', process.env['PATH']) !== undefined;
     const names = ['none', 'process', ...(hasBubblewrap ? ['bubblewrap'] : [])];
@@ -33,7 +34,7 @@ export const sandbox: Question = {
         rate = await run(bed, CALIBRATION_TASKS);
       }
       const tasks = tasksFor(rate, pace.secondsPerMeasurement);
-      const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
+      const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async (index) => {
         say(`sandbox, round ${index + 1}`);
         for (const { bed, rates } of inTurn(all, index)) rates.push(await run(bed, tasks));
       });

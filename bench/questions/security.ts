@@ -17,6 +17,7 @@ const CALIBRATION_TASKS = 4_000;
 export const security: Question = {
   name: 'security',
   title: 'keys, CURVE and credentials against none of them',
+  usualSeconds: 30,
   ask: async ({ bed, pace, say }) => {
     const payload = await bed.pickle('5');
     const secured = await startSecuredPlatform();
@@ -36,7 +37,7 @@ export const security: Question = {
         { name: 'open', run: open, processes: () => platformProcesses(bed.platform) },
         { name: 'closed', run: closed, processes: () => secured.processes() },
       ] as const;
-      const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
+      const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async (index) => {
         say(`security, round ${index + 1}`);
         for (const { name, run, processes } of inTurn(both, index)) {
           await shares[name].during(processes, () =>

@@ -11,6 +11,7 @@ const CONNECTIONS = 64;
 export const singles: Question = {
   name: 'singles',
   title: `one task per request over ${CONNECTIONS} connections, each waiting for its result`,
+  usualSeconds: 12,
   ask: async ({ bed, pace }) => {
     const { platform, functionIds } = bed;
     const payload = (await bed.pickle('5')).toString('base64');
@@ -21,7 +22,7 @@ export const singles: Question = {
     const rates: number[] = [];
     const tripsMs: number[] = [];
     const shares = new CpuShares();
-    const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+    const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
       const run = async (): Promise<number> => {
         const { rate, tripsMs: trips } = await measure(pace.secondsPerMeasurement);
         rates.push(rate);

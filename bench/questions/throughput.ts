@@ -13,6 +13,7 @@ const WARM_UP_SECONDS = 5;
 export const throughput: Question = {
   name: 'throughput',
   title: 'no-op tasks in batches over HTTP',
+  usualSeconds: 35,
   ask: async ({ bed, pool, pace }) => {
     const { platform, functionIds, client } = bed;
     const payload = await bed.pickle('5');
@@ -29,7 +30,7 @@ export const throughput: Question = {
     const shares = { python: new CpuShares(), bare: new CpuShares() };
     const processes = () => platformProcesses(platform);
     resetPeakMemory(processes());
-    const done = await rounds(pace.rounds, BUDGET_SECONDS, async () => {
+    const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async () => {
       const reference = await throughputOf(pool, tasks);
       rates.pool.push(reference.rate);
       poolCpuUs.push((reference.cpu_seconds * 1e6) / tasks);

@@ -23,6 +23,7 @@ interface Variant {
 export const variants: Question = {
   name: 'variants',
   title: 'pull and local against push, log level, appendfsync always',
+  usualSeconds: 65,
   ask: async ({ bed: standard, pace, say }) => {
     const own = await Promise.all([
       startBed({ mode: 'pull' }),
@@ -48,7 +49,7 @@ export const variants: Question = {
         tasks / (await runBatch(platform.apiUrl, { functionId: functionIds.noop, payload, tasks })).seconds;
       for (const bed of own) await run(bed, Math.round(WARM_UP_TASKS * Math.max(pace.scale, 0.05)));
       const tasks = tasksFor(await run(standard, CALIBRATION_TASKS), pace.secondsPerMeasurement);
-      const done = await rounds(pace.rounds, BUDGET_SECONDS, async (index) => {
+      const done = await rounds(pace.rounds, BUDGET_SECONDS * pace.patience, async (index) => {
         say(`variants, round ${index + 1}`);
         for (const { bed, fsync, rates, shares } of inTurn(all, index)) {
           await withFsync(bed, fsync, () =>

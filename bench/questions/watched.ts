@@ -48,6 +48,7 @@ const scraper: Watcher = (apiUrl, signal, seen) =>
 export const watched: Question = {
   name: 'watched',
   title: `no-op tasks while ${BROWSERS} dashboards are open, and while metrics are scraped each second`,
+  usualSeconds: 62,
   ask: async ({ bed, pace, say }) => {
     const { apiUrl } = bed.platform;
     const payload = await bed.pickle('5');
@@ -61,7 +62,7 @@ export const watched: Question = {
 
     const rate = await run(Math.max(2_000, Math.round(CALIBRATION_TASKS * pace.scale)));
     const tasks = tasksFor(rate, pace.secondsPerMeasurement);
-    const done = await rounds(pace.rounds * TIMES_AS_MANY, BUDGET_SECONDS, async (index) => {
+    const done = await rounds(pace.rounds * TIMES_AS_MANY, BUDGET_SECONDS * pace.patience, async (index) => {
       say(`watched, round ${index + 1}`);
       for (const one of inTurn(all, index)) {
         one.seen += await whileWatched(apiUrl, one.watchers, async () => void one.rates.push(await run(tasks)));

@@ -23,6 +23,8 @@ export interface Question {
   readonly name: string;
   /** In words, for progress lines. */
   readonly title: string;
+  /** About how long it takes where `make bench` takes nine minutes. */
+  readonly usualSeconds: number;
   ask(context: Context): Promise<Answer>;
 }
 
