@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { PACKAGE_ROOT } from '../../bus/packageRoot.js';
+import { eventually } from '../support/eventually.js';
 import { type SpecPlatform, startPlatform } from '../support/platform.js';
 import { PYTHON } from '../support/python.js';
 
@@ -75,6 +76,12 @@ describe('The Python client', function () {
   before(async () => {
     platform = await startPlatform({
       env: { ...ENV, PYTHONPATH: PYTHON_PATH, MAX_RESULT_BYTES: '33554432', WORKER_LABELS: 'gpu,big' },
+    });
+    // Tests ask who is there; dispatchers report that once a heartbeat, so that the first of them may be too early.
+    await eventually('the worker is reported', async () => {
+      const { dispatchers } = (await platform.call('GET', '/dispatchers')).body as { dispatchers: { slots: number }[] };
+      const { workers } = (await platform.call('GET', '/workers')).body as { workers: unknown[] };
+      return workers.length > 0 && (dispatchers[0]?.slots ?? 0) > 0;
     });
   });
   after(() => platform.stop());

@@ -44,6 +44,16 @@ def leave():
     sys.exit(3)
 
 
+def hold(gate, value=None):
+    """Return the value when the file is there, however long that takes on a busy machine; raise when nobody makes it."""
+    deadline = time.monotonic() + 20
+    while not os.path.exists(gate):
+        if time.monotonic() > deadline:
+            raise RuntimeError("nobody opened the gate")
+        time.sleep(0.01)
+    return value
+
+
 def loop_forever():
     while True:
         pass

@@ -1,10 +1,10 @@
 """The asyncio twin."""
 
 import asyncio
-import time
 import unittest
 
 import functions
+from with_executor import new_gate
 
 from mpcsfaas import AsyncClient, AsyncExecutor, Client, NotFound
 
@@ -21,21 +21,23 @@ class Awaiting(unittest.IsolatedAsyncioTestCase):
             values = await asyncio.gather(*(executor.submit(functions.same, n) for n in range(3000)))
         self.assertEqual(values, list(range(3000)))
 
-    async def test_the_loop_is_never_held_up(self):
-        gaps, last = [], time.monotonic()
-
-        async def watch():
-            nonlocal last
-            while True:
+    async def test_who_waits_does_not_hold_up_the_loop(self):
+        # What is waited for ends only after the loop has gone round beside it.
+        async def go_round_and_open(gate):
+            for _ in range(20):
                 await asyncio.sleep(0.005)
-                gaps.append(time.monotonic() - last)
-                last = time.monotonic()
+            gate.touch()
 
-        watcher = asyncio.ensure_future(watch())
-        async with AsyncExecutor() as executor:
-            await asyncio.gather(*(executor.submit(functions.nap, 0.2) for _ in range(4)))
-        watcher.cancel()
-        self.assertLess(max(gaps), 0.5)
+        with new_gate() as first, new_gate() as second:
+            async with AsyncExecutor() as executor:
+                opening = asyncio.ensure_future(go_round_and_open(first))
+                held = [executor.submit(functions.hold, first, n) for n in range(4)]
+                self.assertEqual(await asyncio.gather(*held), [0, 1, 2, 3])
+                await opening
+                opening = asyncio.ensure_future(go_round_and_open(second))
+                last = executor.submit(functions.hold, second, "by shutting down")
+            await opening
+            self.assertEqual(await last, "by shutting down")
 
     async def test_map_keeps_the_order_and_ends_early(self):
         async with AsyncExecutor() as executor:
@@ -47,10 +49,17 @@ class Awaiting(unittest.IsolatedAsyncioTestCase):
                 break
 
     async def test_as_they_complete(self):
-        async with AsyncExecutor() as executor:
-            tasks = [executor.submit(functions.nap, pause, pause) for pause in (0.4, 0.0)]
-            values = [await one for one in asyncio.as_completed(tasks)]
-        self.assertEqual(values, [0.0, 0.4])
+        with new_gate() as gate:
+            async with AsyncExecutor() as executor:
+                tasks = [
+                    executor.submit(functions.hold, gate, "held"),
+                    executor.submit(functions.same, "free"),
+                ]
+                values = []
+                for one in asyncio.as_completed(tasks):
+                    values.append(await one)
+                    gate.touch()
+        self.assertEqual(values, ["free", "held"])
 
     async def test_cancelling_who_waits_cancels_the_task(self):
         async with AsyncExecutor() as executor:
@@ -72,8 +81,10 @@ class Awaiting(unittest.IsolatedAsyncioTestCase):
     async def test_a_timeout_cancels_the_task(self):
         async with AsyncExecutor() as executor:
             task = executor.submit(functions.loop_forever)
+            while task.task_id is None:
+                await asyncio.sleep(0.01)
             with self.assertRaises(asyncio.TimeoutError):
-                await asyncio.wait_for(task, 0.5)
+                await asyncio.wait_for(task, 0.2)
         self.assertEqual(Client().status(task.task_id), "CANCELLED")
 
     async def test_options(self):

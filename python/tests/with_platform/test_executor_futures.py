@@ -9,7 +9,7 @@ import time
 import traceback
 
 import functions
-from with_executor import WithExecutor
+from with_executor import WithExecutor, new_gate
 
 from mpcsfaas.futures import TaskFuture
 
@@ -36,7 +36,7 @@ class Mapping(WithExecutor):
             next(results)
 
     def test_the_timeout_is_counted_from_the_call(self):
-        results = self.executor.map(functions.nap, [0, 30], "ab", timeout=1)
+        results = self.executor.map(functions.nap, [0, 30], "ab", timeout=2)
         self.assertEqual(next(results), "a")
         began = time.monotonic()
         with self.assertRaises(concurrent.futures.TimeoutError):
@@ -86,11 +86,14 @@ def _nap_and_note(seconds, file):
 
 class Futures(WithExecutor):
     def test_as_completed_yields_them_as_they_end(self):
-        slow = self.executor.submit(functions.nap, 1, "slow")
-        fast = self.executor.submit(functions.nap, 0, "fast")
-        self.assertEqual(
-            [f.result() for f in concurrent.futures.as_completed([slow, fast], 20)], ["fast", "slow"]
-        )
+        ended = []
+        with new_gate() as gate:
+            slow = self.executor.submit(functions.hold, gate, "slow")
+            fast = self.executor.submit(functions.same, "fast")
+            for future in concurrent.futures.as_completed([slow, fast], 20):
+                ended.append(future.result())
+                gate.touch()
+        self.assertEqual(ended, ["fast", "slow"])
 
     def test_wait_for_the_first(self):
         slow = self.executor.submit(functions.nap, 30)
