@@ -24,9 +24,9 @@ describe('a Python pool whose processes end under their tasks', () => {
     const result = await fixture.call(source);
     expect(result.outcome, JSON.stringify(result)).to.equal('interrupted');
     expect(result.failure?.type).to.equal('ProcessCrashed');
-    const beginMs = performance.now();
+    // Replaced in the same moment: only processes that fail at start are waited for.
+    expect(fixture.events.slice(-2).map(({ type }) => type)).to.deep.equal(['ended', 'spawned']);
     expect(await fixture.value(QUICK)).to.equal('1');
-    expect(performance.now() - beginMs).to.be.lessThan(1_000);
     return result;
   }
 
@@ -76,7 +76,7 @@ describe('a Python pool whose processes end under their tasks', () => {
   it('ends an endless loop at its time limit', async () => {
     const beginMs = performance.now();
     const result = await fixture.call('def f():\n    print("in")\n    while True:\n        pass', undefined, 150);
-    expect(performance.now() - beginMs).to.be.within(140, 3_000);
+    expect(performance.now() - beginMs).to.be.within(140, 10_000);
     expect(result).to.deep.include({ outcome: 'failed', payload: Buffer.alloc(0) });
     expect(result.failure?.type).to.equal('Timeout');
     expect(result.failure?.message).to.contain('150 ms');
@@ -88,25 +88,28 @@ describe('a Python pool whose processes end under their tasks', () => {
     const stubborn = await fixture.order(
       'def f():\n    import signal, time\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True:\n        time.sleep(1)',
       undefined,
-      100,
+      500,
     );
     const quick = await fixture.order(QUICK);
     const [first, second] = await fixture.runAll([stubborn, quick]);
     expect(first?.failure?.type).to.equal('Timeout');
-    expect(first!.runTimeUs).to.be.within(550_000, 900_000);
+    expect(first!.runTimeUs).to.be.within(950_000, 10_000_000);
     expect(second?.outcome).to.equal('completed');
-    expect(fixture.results[0]?.taskId).to.equal(quick.taskId);
+    // The slot has another process before the stubborn one is gone.
+    const story = fixture.events.map((event) => (event.type === 'ended' ? event.reason : event.type));
+    expect(story.slice(story.lastIndexOf('spawned'))).to.include('timeout');
   });
 
   it('aborts a running task without a result, and serves the next', async () => {
-    const order = await fixture.order('def f():\n    import time\n    time.sleep(60)');
+    const order = await fixture.order('def f():\n    import time\n    print("in")\n    time.sleep(60)');
     const quick = await fixture.order(QUICK);
     fixture.pool.run([order]);
-    await sleep(30);
+    fixture.pool.follow(order, true);
+    await eventually(() => fixture.pool.printed(order, 0, 1)!.length > 0, 10_000);
     fixture.pool.abort(order);
     expect(fixture.pool.load()).to.deep.equal({ running: 0, queued: 0 });
     await fixture.runAll([quick]);
-    await eventually(() => fixture.ended('aborted') === 1, 1_000);
+    await eventually(() => fixture.ended('aborted') === 1, 10_000);
     expect(fixture.results.map(({ taskId }) => taskId)).to.deep.equal([quick.taskId]);
   });
 

@@ -71,7 +71,7 @@ describe('a Python process between tasks', () => {
     for (const [i, leftover] of leftovers.entries()) {
       const result = await fixture.call(`def f():\n    ${leftover}\n    return 7`);
       expect(result.outcome).to.equal('completed');
-      await eventually(() => fixture.ended('recycled') === i + 1, 1_000);
+      await eventually(() => fixture.ended('recycled') === i + 1, 10_000);
       expect(await fixture.value('def f():\n    return 8')).to.equal('8');
     }
   });
@@ -85,7 +85,10 @@ describe('a Python process between tasks', () => {
       'def f():\n    import threading\n    t = threading.Thread(target=print, args=("x",))\n    t.start()\n    t.join()',
     );
     await fixture.call('def f():\n    import subprocess\n    return subprocess.run(["true"]).returncode');
-    await fixture.call('def f():\n    import os, time\n    os.fork() or os._exit(0)\n    time.sleep(0.05)');
+    // Ended, and waited for by nobody.
+    await fixture.call(
+      'def f():\n    import os\n    child = os.fork() or os._exit(0)\n    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)',
+    );
     expect(await fixture.value('def f():\n    import os\n    return os.getpid()')).to.equal(pid);
   });
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +32,7 @@ describe('a Python pool that ends', () => {
     await Promise.all([fixture.pool.stop(200), fixture.pool.stop(0)]);
     expect(runtimesOf(process.pid)).to.deep.equal([]);
     expect(fixture.results).to.deep.equal([]);
-    await eventually(() => openDescriptors() <= descriptors, 500);
+    await eventually(() => openDescriptors() <= descriptors, 10_000);
     expect(pages()).to.deep.equal([]);
     expect(fixture.ended('stopped')).to.equal(3);
   });
@@ -51,12 +52,16 @@ describe('a Python pool that ends', () => {
     const fixture = new PoolFixture(client);
     await fixture.pool.start();
     await fixture.call('def f():\n    return 1');
-    await sleep(50);
-    const before = process.cpuUsage();
-    await sleep(400);
-    const { user, system } = process.cpuUsage(before);
+    // What was before it may take some: then looked at again. A pool that asks round never has a quiet moment.
+    const windows: number[] = [];
+    do {
+      const before = process.cpuUsage();
+      await sleep(200);
+      const { user, system } = process.cpuUsage(before);
+      windows.push(user + system);
+    } while (Math.min(...windows) >= 2_500 && windows.length < 20);
     await fixture.pool.stop(0);
-    expect(user + system).to.be.lessThan(15_000);
+    expect(Math.min(...windows), windows.join()).to.be.lessThan(2_500);
   });
 
   it('takes its processes with it when it is killed', async () => {
@@ -78,8 +83,14 @@ setInterval(() => undefined, 1000);`,
     const supervisor = spawn(process.execPath, [script, loop, args], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => supervisor.stdout.once('data', resolve));
     expect(runtimesOf(supervisor.pid!).length).to.equal(2);
+    const ended = once(supervisor, 'exit');
     supervisor.kill('SIGKILL');
-    await eventually(() => runtimesOf(supervisor.pid!).length === 0, 2_000);
+    await ended;
+    await eventually(() => runtimesOf(supervisor.pid!).length === 0, 10_000);
     rmSync(folder, { recursive: true });
+    // The next one removes what it has left.
+    const next = new PoolFixture(client);
+    await next.pool.start();
+    await next.pool.stop(0);
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type OutputPiece, printedBytes, readRecord } from '../../bus/outputRecord.js';
+import { Gate } from '../support/gate.js';
 import { eventually, PoolFixture } from './support/poolFixture.js';
 import { PythonClient } from './support/pythonClient.js';
 
@@ -127,19 +128,20 @@ describe('what a function prints', () => {
   it('comes while the function still runs, for who follows it', async () => {
     let told = 0;
     fixture.pool.onPrinted = () => told++;
+    const gate = new Gate();
     const source =
-      'def f():\n    import time, os, subprocess\n    print("a")\n    print("b")\n    os.write(2, b"c\\n")\n    print("d", end="")\n' +
-      '    subprocess.run("echo e", shell=True)\n    time.sleep(0.6)';
+      'def f(gate):\n    import time, os, subprocess\n    print("a")\n    print("b")\n    os.write(2, b"c\\n")\n    print("d", end="")\n' +
+      '    subprocess.run("echo e", shell=True)\n    while not os.path.exists(gate):\n        time.sleep(0.02)';
     // Known to be short: its lines are gathered, where nobody follows.
     for (let i = 0; i < 30; i++) await fixture.call('def f():\n    print(1)');
     expect(told).to.equal(0);
-    const order = await fixture.order(source);
+    const order = await fixture.order(source, `((${JSON.stringify(gate.path)},), {})`);
     const done = fixture.runAll([order]);
     fixture.pool.follow(order, true);
     const soFar = (): string => textOf(fixture.pool.printed(order, 0, 10_000)?.bytes ?? Buffer.alloc(0));
     await eventually(
       () => soFar().startsWith('a\nb\n') && ['c\n', 'd', 'e\n'].every((each) => soFar().includes(each)),
-      400,
+      10_000,
     );
     expect(told).to.be.greaterThan(0);
     expect(fixture.pool.load().running).to.equal(1);
@@ -147,7 +149,9 @@ describe('what a function prints', () => {
     for (const from of [0, 1, 17, whole.length - 1, whole.length]) {
       expect(fixture.pool.printed(order, from, 9)!.bytes).to.deep.equal(whole.bytes.subarray(from, from + 9));
     }
+    gate.open();
     expect((await done)[0]?.output.equals(whole.bytes)).to.equal(true);
+    gate.remove();
     expect(fixture.pool.printed(order, 0, 10)).to.equal(undefined);
   });
 
