@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
+import { HOLD } from '../support/gate.js';
 import { until } from '../store/support/until.js';
 import { rowsOf, useDashboard } from './support/dashboard.js';
 
@@ -29,8 +30,9 @@ describe("The dashboard's list of tasks", function () {
   });
 
   it('stands still under its reader: what comes new is behind a button, what changes changes in its row', async () => {
-    const { open, client } = dashboard();
-    const slow = await client.submitOne(SLEEP, [4]);
+    const { open, client, newGate } = dashboard();
+    const gate = newGate();
+    const slow = await client.submitOne(HOLD, [gate.path]);
     const page = await open('#/tasks');
     await row(page, slow).getByText('running').waitFor();
     const [before, place] = [await shownIds(page), await row(page, slow).boundingBox()];
@@ -38,6 +40,7 @@ describe("The dashboard's list of tasks", function () {
     await page.getByRole('button', { name: '2 newer tasks' }).waitFor();
     expect(await shownIds(page)).to.deep.equal(before);
     expect(await row(page, slow).boundingBox()).to.deep.equal(place);
+    gate.open();
     await row(page, slow).getByText('completed').waitFor();
     expect(await row(page, slow).boundingBox()).to.deep.equal(place);
     await page.getByRole('button', { name: '2 newer tasks' }).click();

@@ -174,7 +174,7 @@ describe('mpcsfaas up', function () {
     await fetch(`${apiUrl}/workers/${worker?.name ?? ''}/drain`, { method: 'POST', headers });
     await up.shows('worker-1 was drained and has left; it is not started again');
     expect(up.processes('mpcsfaas worker')).to.deep.equal([]);
-    expect(await workers()).to.deep.equal([]);
+    await eventually('its dispatcher has forgotten it', async () => (await workers()).length === 0);
   });
 
   it('takes its processes along when it is killed', async () => {
@@ -195,7 +195,8 @@ describe('mpcsfaas up', function () {
     const toldAgainMs = performance.now();
     process.kill('SIGINT');
     expect(await process.exited).to.equal('exit code 130');
-    expect(performance.now() - toldAgainMs).to.be.lessThan(3000);
+    // Told once it would give the task ten seconds.
+    expect(performance.now() - toldAgainMs).to.be.lessThan(8_000);
     await up.noProcessesLeft();
   });
 

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -129,8 +130,8 @@ for (const mode of MODES) {
         Array.from({ length: 20 }, (_, n) => n),
       );
       const delays = follower.lines.map((line) => line.receivedAtMs - Number((line as Line).text.split(' ')[1]));
-      // A busy machine may stall now and then; were nothing told as it comes, nearly all would be late.
-      expect(delays.filter((ms) => ms >= LIVE_MS).length).to.be.at.most(5);
+      // A busy machine may stall now and then; were output asked for once a second, 16 would be late.
+      expect(delays.filter((ms) => ms >= LIVE_MS).length, delays.join()).to.be.at.most(10);
       expect((await log(id)).lines.map(({ text }) => withoutEnd(text))).to.deep.equal(follower.texts);
       await client.results(blockers);
     });
@@ -233,10 +234,15 @@ describe('The log of a task', function () {
     const journal = `${platform.redis.directory}/attempts`;
     const id = await client.submitOne(
       'def f(journal):\n    import os, time\n    with open(journal, "a+") as file:\n        file.write("x")\n        file.flush()\n        starts = os.path.getsize(journal)\n' +
-        '    print("attempt", starts)\n    time.sleep(0.2)\n    if starts < 3:\n        os._exit(1)\n    return starts',
+        '    print("attempt", starts)\n    while not os.path.exists(f"{journal}.{starts}"):\n        time.sleep(0.02)\n' +
+        '    if starts < 3:\n        os._exit(1)\n    return starts',
       [journal],
     );
     const follower = await Follower.open(url(id, '?follow=1'));
+    for (const attempt of [1, 2, 3]) {
+      await eventually(`attempt ${attempt} is read`, () => follower.lines.length === attempt);
+      writeFileSync(`${journal}.${attempt}`, '');
+    }
     expect(await follower.ended).to.deep.include({ status: 'COMPLETED', attempt: 3 });
     expect(follower.lines.map((line) => [(line as Line).attempt, (line as Line).text])).to.deep.equal([
       [1, 'attempt 1\n'],
@@ -255,7 +261,8 @@ describe('The log of a task', function () {
       'def f():\n    import os\n    print("working")\n    os.write(1, b"below")\n    while True:\n        pass',
     );
     const follower = await Follower.open(url(id, '?follow=1'));
-    await eventually('it prints', () => follower.texts.includes('working'));
+    await eventually('it has printed', async () => (await log(id)).lines.length === 2);
+    await eventually('its follower reads that', () => follower.texts.includes('working'));
     await client.cancel(id);
     expect(await follower.ended).to.deep.include({ status: 'CANCELLED' });
     expect(follower.texts).to.deep.equal(['working', 'below']);
