@@ -46,9 +46,9 @@ describe("The dashboard's overview", function () {
     const line = (from: string, to: string) => page.locator(`.machine-task [data-line="${from} ${to}"]`);
     await line('queued', 'running').waitFor({ state: 'attached' });
     // They flow for as long as it takes to see them.
-    let isSeen = false;
+    const seen = new AbortController();
     const busy = (async () => {
-      while (!isSeen) await client.results(await client.submit(NAP, Array(20).fill([])));
+      while (!seen.signal.aborted) await client.results(await client.submit(NAP, Array(20).fill([])));
     })();
     try {
       await until(
@@ -58,7 +58,7 @@ describe("The dashboard's overview", function () {
       await page.locator('.machine-task .words', { hasText: /succeeded [\d.]+\/s/ }).waitFor();
       expect(await line('running', 'retrying').getAttribute('class')).to.match(/\bidle\b/);
     } finally {
-      isSeen = true;
+      seen.abort();
       await busy;
     }
     // What has stopped flowing stands still again.
