@@ -89,7 +89,7 @@ describe('a dispatcher and its workers', () => {
     expect(
       house()
         .logged(crashing!)
-        .filter((line) => line.startsWith('running')),
+        .filter((line) => line.startsWith('running task.interrupted')),
     ).to.deep.equal([
       'running task.interrupted queued',
       'running task.interrupted queued',
@@ -138,7 +138,11 @@ describe('a dispatcher and its workers', () => {
     expect(pool.starts).to.have.length(1);
     expect(dispatcher.settler.stats).to.include({ completed: 1, stale: 0 });
     expect(dispatcher.settler.stats.duplicate).to.be.greaterThan(0);
-    expect(house().logged(ids[0]!)).to.have.length(2);
+    expect(
+      house()
+        .logged(ids[0]!)
+        .filter((line) => line.includes('task.succeeded')),
+    ).to.have.length(1);
   });
 
   it('find out that an order was lost on the way, and run it all the same, uncounted', async () => {

@@ -3,7 +3,7 @@ import { Lookout } from '../../actors/lookout.js';
 import { Timeline } from '../simulation/timeline.js';
 import { settlePromises, VirtualClock } from '../simulation/virtualClock.js';
 import { until } from '../store/support/until.js';
-import { HEARTBEAT_MS, useHouse } from './support/house.js';
+import { useHouse } from './support/house.js';
 
 const SECOND = 1_000;
 const POLL_MS = 100;
@@ -116,7 +116,7 @@ describe('an idle dispatcher', () => {
     await house().startWorker();
     const others = setInterval(() => {
       house().say({ type: 'component.heartbeat', kind: 'api', id: 'a', state: 'running' });
-    }, HEARTBEAT_MS / 2);
+    }, house().heartbeatMs / 2);
     try {
       await house().become('completed', await house().submit('echo'));
       let looks = 0;

@@ -4,9 +4,9 @@ import { MAX_WATCHED } from '../../actors/heartbeatMonitor.js';
 import type { ControlMessage, WorkerBeat } from '../../bus/controlMessages.js';
 import { newTask } from '../store/support/storeFixture.js';
 import { until } from '../store/support/until.js';
-import { HEARTBEAT_MS, TIMINGS, useHouse } from './support/house.js';
+import { useHouse } from './support/house.js';
 
-const LEASE_MS = 3_000;
+const LEASE_MS = 12_000;
 
 describe('a worker that is lost', () => {
   const house = useHouse(LEASE_MS);
@@ -17,10 +17,11 @@ describe('a worker that is lost', () => {
     const ids = await house().submit('hang', 2);
     await until(() => dead.pool.starts.length === 2);
     const alive = await house().startWorker({ slots: 2 });
-    await dead.kill();
     const killedAtMs = performance.now();
+    await dead.kill();
     await until(() => alive.pool.starts.length === 2);
-    expect(performance.now() - killedAtMs).to.be.within(TIMINGS.suspectAfterMs - HEARTBEAT_MS, LEASE_MS / 2);
+    const { heartbeatMs, timings } = house();
+    expect(performance.now() - killedAtMs).to.be.within(timings.suspectAfterMs - heartbeatMs, LEASE_MS / 2);
     alive.pool.finish();
     await house().become('completed', ids);
     expect(await house().story(ids[0]!)).to.deep.equal([
@@ -104,23 +105,19 @@ describe('a heartbeat monitor', () => {
   it('publishes the loss of a worker that falls silent, once, and of no other', async () => {
     house().startMonitor();
     house().say(beats('silent'));
-    const stop = setInterval(() => house().say(beats('alive')), HEARTBEAT_MS);
+    const stop = setInterval(() => house().say(beats('alive')), house().heartbeatMs);
     await until(() => lost().length > 0);
-    await sleep(TIMINGS.lostAfterMs);
+    await sleep(house().timings.suspectAfterMs);
     clearInterval(stop);
     expect(lost()).to.deep.equal(['silent']);
     expect(states('silent')).to.deep.equal(['ready', 'suspect', 'lost']);
-    expect(states('alive')).to.deep.equal(['ready']);
+    expect(states('alive')).to.include('ready').and.not.to.include('lost');
   });
 
   it('does not miss one that has left in good order', async () => {
     house().startMonitor();
-    house().say(beats('leaving'));
-    await sleep(5);
-    house().say(beats('leaving', 'draining'));
-    await sleep(5);
-    house().say(beats('leaving', 'gone'));
-    await sleep(TIMINGS.lostAfterMs + 100);
+    for (const state of ['ready', 'draining', 'gone']) house().say(beats('leaving', state));
+    await sleep(house().timings.lostAfterMs + 100);
     expect(lost()).to.deep.equal([]);
     expect(states('leaving')).to.deep.equal(['ready', 'draining', 'gone']);
   });
@@ -144,7 +141,8 @@ describe('a heartbeat monitor', () => {
       house().say({ type: 'worker.lost', worker: 'nobody' });
       await sleep(5);
     }
-    expect(dispatcher.table.byName('slandered')!.state).to.equal('busy');
+    expect(states('slandered')).not.to.include('lost');
+    await until(() => dispatcher.table.byName('slandered')!.state === 'busy');
     pool.finish();
     await house().become('completed', ids);
     expect(pool.starts).to.have.length(1);
@@ -168,11 +166,12 @@ describe('a heartbeat monitor', () => {
     const { pool } = await house().startWorker({ name: 'unheard' });
     const ids = await house().submit('hang');
     await until(() => pool.starts.length === 1);
-    const stillUntilMs = performance.now() + TIMINGS.suspectAfterMs + 20;
+    const stillUntilMs = performance.now() + house().timings.suspectAfterMs + 20;
     while (performance.now() < stillUntilMs); // As after SIGCONT: the event is there before any heartbeat.
     house().say({ type: 'worker.lost', worker: 'unheard' });
-    await sleep(TIMINGS.lostAfterMs);
-    expect(dispatcher.table.byName('unheard')!.state).to.equal('busy');
+    await sleep(house().timings.lostAfterMs);
+    expect(states('unheard')).not.to.include('lost');
+    await until(() => dispatcher.table.byName('unheard')!.state === 'busy');
     pool.finish();
     await house().become('completed', ids);
     expect(pool.starts).to.have.length(1);

@@ -26,7 +26,8 @@ function losingAnswers(real: TaskStore, losesAnswer: () => boolean): TaskStore {
 }
 
 describe('a claim whose answer gets lost', () => {
-  const house = useHouse();
+  const LEASE_MS = 10_000;
+  const house = useHouse(LEASE_MS);
 
   it('costs its tasks neither a lease nor an attempt', async () => {
     let lost = 0;
@@ -38,7 +39,7 @@ describe('a claim whose answer gets lost', () => {
     const ids = await house().submit('echo', 4, { maxAttempts: 1 });
     const sinceMs = performance.now();
     await house().become('completed', ids);
-    expect(performance.now() - sinceMs).to.be.lessThan(1_500);
+    expect(performance.now() - sinceMs).to.be.lessThan(LEASE_MS / 2);
     expect(lost).to.be.greaterThan(1);
     expect(pool.starts).to.have.length(4);
     for (const taskId of ids) expect((await house().fixture.store.readTask(taskId))!.attempt).to.equal(1);

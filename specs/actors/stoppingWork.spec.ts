@@ -4,7 +4,8 @@ import { until } from '../store/support/until.js';
 import { useHouse } from './support/house.js';
 
 describe('a worker that drains', () => {
-  const house = useHouse();
+  // It waits five heartbeats for the last acknowledgements.
+  const house = useHouse(6_000, 300);
 
   it('finishes what runs, gives back the rest uncounted, says goodbye and is forgotten', async () => {
     const { dispatcher } = house().startDispatcher();
@@ -40,8 +41,8 @@ describe('a worker that drains', () => {
     const ids = await house().submit('echo', 2);
     await until(() => supervisor.holding === 2);
     const startedAtMs = performance.now();
-    await supervisor.drain(1_000);
-    expect(performance.now() - startedAtMs).to.be.lessThan(900);
+    await supervisor.drain(10_000);
+    expect(performance.now() - startedAtMs).to.be.lessThan(9_000);
     await house().become('queued', ids);
     for (const taskId of ids) expect(await house().story(taskId)).to.include('task.released');
   });
@@ -99,8 +100,7 @@ describe('work that is not wanted any more', () => {
     await until(() => supervisor.holding === 0);
   });
 
-  it('is stopped at the next renewal of its lease when the event was lost', async function () {
-    this.timeout(5_000);
+  it('is stopped at the next renewal of its lease when the event was lost', async () => {
     house().startDispatcher();
     const { pool, supervisor } = await house().startWorker({ slots: 1 });
     const [taskId] = await house().submit('hang');
@@ -156,19 +156,19 @@ describe('a dispatcher', () => {
   it('says how it stands, and takes its leave when it stops', async () => {
     const { store } = house().fixture;
     const { dispatcher } = house().startDispatcher();
-    await house().startWorker({ slots: 3 });
+    const { pool } = await house().startWorker({ slots: 3 });
     const done = await house().submit('echo', 20);
     await house().become('completed', done);
     await house().submit('hang', 2);
-    await until(async () => {
-      const [record] = await store.readDispatchers();
-      return record?.completed === 20 && record.inFlight === 2 && record.slots === 3;
+    const record = await until(async () => {
+      const [latest] = await store.readDispatchers();
+      return latest?.completed === 20 && latest.inFlight === 2 && latest.slots === 3 && latest;
     });
-    const [record] = await store.readDispatchers();
     expect(record).to.include({ id: 'dispatcher-one', state: 'running', mode: 'push', workers: 1, failed: 0 });
-    expect(record!.completedPerSecond).to.be.greaterThan(0);
-    const stopped = dispatcher.stop(300);
+    expect(record.completedPerSecond).to.be.greaterThan(0);
+    const stopped = dispatcher.stop(10_000);
     await until(async () => (await store.readDispatchers())[0]?.state === 'draining');
+    pool.finish();
     await stopped;
     expect(await store.readDispatchers()).to.deep.equal([]);
   });

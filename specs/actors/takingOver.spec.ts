@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../store/support/until.js';
-import { HEARTBEAT_MS, useHouse } from './support/house.js';
+import { useHouse } from './support/house.js';
 
 describe('a dispatcher that is replaced', () => {
   const house = useHouse();
@@ -12,7 +12,7 @@ describe('a dispatcher that is replaced', () => {
     const ids = await house().submit('hang', 3);
     await until(() => pool.starts.length === 3);
     await first.kill();
-    await sleep(2 * HEARTBEAT_MS);
+    await sleep(2 * house().heartbeatMs);
     const second = house().startDispatcher();
     await until(() => second.dispatcher.table.inFlightCount() === 3);
     pool.finish();
@@ -32,7 +32,7 @@ describe('a dispatcher that is replaced', () => {
     await until(() => pool.starts.length === 3);
     await first.kill();
     pool.finish();
-    await sleep(3 * HEARTBEAT_MS);
+    await sleep(3 * house().heartbeatMs);
     expect(supervisor.holding).to.equal(3);
     house().startDispatcher();
     await house().become('completed', ids);
@@ -116,7 +116,7 @@ describe('a dispatcher that is replaced', () => {
     await until(() => pool.load().running === 1);
     const startedAtMs = performance.now();
     await dispatcher.stop(100);
-    expect(performance.now() - startedAtMs).to.be.within(90, 1_000);
+    expect(performance.now() - startedAtMs).to.be.within(90, 5_000);
     expect(await house().states(ids)).to.deep.equal(['running']);
     expect(pool.load().running).to.equal(1);
   });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../../../actors/clock.js';
 import { Dispatcher } from '../../../actors/dispatcher.js';
 import { HeartbeatMonitor } from '../../../actors/heartbeatMonitor.js';
+import type { WorkerTimings } from '../../../actors/lifecycles/workerMachine.js';
 import { WorkerSupervisor } from '../../../actors/workerSupervisor.js';
 import { DISPATCHER, type Bus } from '../../../bus/bus.js';
 import { CONTROL_TOPICS, type ControlMessage } from '../../../bus/controlMessages.js';
@@ -14,9 +15,9 @@ import { newTask, StoreFixture } from '../../store/support/storeFixture.js';
 import { until } from '../../store/support/until.js';
 import { type FakeFunction, FakePool } from './fakePool.js';
 
-/** Short, but not so short that a stall of a busy machine passes for a silence. */
-export const HEARTBEAT_MS = 30;
-export const TIMINGS = { suspectAfterMs: 200, lostAfterMs: 450 };
+/** Short, but not so short that a stall of a busy machine passes for a silence, or ends a lease. */
+const HEARTBEAT_MS = 80;
+const LEASE_MS = 6_000;
 
 type WireMessage = WorkerMessage | DispatcherMessage;
 
@@ -56,16 +57,23 @@ export class House {
   readonly events: ControlMessage[] = [];
   /** Messages between workers and dispatchers for which this answers true are lost. */
   loses: (message: WireMessage) => boolean = () => false;
+  /** Those arrive three times. */
+  repeats: (message: WireMessage) => boolean = () => false;
 
   private readonly onError = (error: unknown): unknown => this.errors.push(error);
   private readonly control = new MemoryHub(this.onError);
   private readonly wires = new Map<string, MemoryHub>();
   private readonly stops: (() => Promise<void>)[] = [];
 
+  /** Of dispatchers and monitors, in proportion to the heartbeat. */
+  readonly timings: WorkerTimings;
+
   constructor(
     readonly fixture: StoreFixture,
     private readonly leaseMs: number,
+    readonly heartbeatMs: number,
   ) {
+    this.timings = { suspectAfterMs: 7 * heartbeatMs, lostAfterMs: 15 * heartbeatMs };
     this.control
       .endpoint<ControlMessage, ControlMessage>('ear', CONTROL_TOPICS)
       .listen((event) => this.events.push(event));
@@ -88,10 +96,10 @@ export class House {
       {
         id: `dispatcher-${url}`,
         mode: 'push',
-        heartbeatMs: HEARTBEAT_MS,
+        heartbeatMs: this.heartbeatMs,
         leaseMs: this.leaseMs,
         pollMs: 20,
-        timings: TIMINGS,
+        timings: this.timings,
         functionCacheBytes: 1_000_000,
       },
       {
@@ -125,7 +133,7 @@ export class House {
         name: options.name ?? `worker-${instance.slice(0, 4)}`,
         instance,
         pid: 1,
-        heartbeatMs: HEARTBEAT_MS,
+        heartbeatMs: this.heartbeatMs,
         labels: options.labels ?? [],
         urls: options.urls ?? ['one'],
       },
@@ -151,7 +159,7 @@ export class House {
   startMonitor(): HeartbeatMonitor {
     const control = this.control.endpoint<ControlMessage, ControlMessage>(`monitor-${randomUUID()}`, CONTROL_TOPICS);
     const monitor = new HeartbeatMonitor(
-      { reapMs: 30, timings: TIMINGS },
+      { reapMs: 30, timings: this.timings },
       {
         store: this.fixture.store,
         control,
@@ -202,15 +210,16 @@ export class House {
     const known = this.wires.get(url);
     if (known) return known;
     const hub = new MemoryHub(this.onError, (deliver, { message }) => {
-      if (!this.loses(message as WireMessage)) setImmediate(deliver);
+      if (this.loses(message as WireMessage)) return;
+      for (let times = this.repeats(message as WireMessage) ? 3 : 1; times > 0; times--) setImmediate(deliver);
     });
     this.wires.set(url, hub);
     return hub;
   }
 }
 
-/** A house for each spec of a file, over one Redis. */
-export function useHouse(leaseMs = 3_000): () => House {
+/** A house for each spec of a file, over one Redis. A worker that has heard nobody for 2.5 heartbeats turns to a new connection. */
+export function useHouse(leaseMs = LEASE_MS, heartbeatMs = HEARTBEAT_MS): () => House {
   let fixture: StoreFixture;
   let house: House;
   before(async () => {
@@ -218,7 +227,7 @@ export function useHouse(leaseMs = 3_000): () => House {
   });
   beforeEach(async () => {
     await fixture.empty();
-    house = new House(fixture, leaseMs);
+    house = new House(fixture, leaseMs, heartbeatMs);
   });
   afterEach(() => house.stop());
   after(() => fixture.stop());
