@@ -175,7 +175,7 @@ describe('access to routes', function () {
 
   it('is refused to all while Redis is away: nobody knows which keys were revoked', async () => {
     expect((await api.get('/tasks', as(keys.read))).status).to.equal(200);
-    await api.redis.kill('SIGKILL');
+    await api.killRedis();
     await passRecheck();
     expect((await api.get('/tasks', as(keys.read))).status).to.equal(503);
     expect((await api.get('/health/live')).status).to.equal(200);

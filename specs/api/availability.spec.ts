@@ -17,7 +17,7 @@ describe('the API when something is away', () => {
   it('answers 503 while Redis is away, and serves when it is back', async () => {
     const functionId = await api.functionId();
     const taskId = await api.submit();
-    await api.redis.kill('SIGKILL');
+    await api.killRedis();
     const answers: Answer[] = [
       await api.post('/register_function', { name: 'double', payload: PAYLOAD }),
       await api.post('/execute_function', { function_id: functionId, payload: PAYLOAD }),
@@ -52,7 +52,7 @@ describe('the API when something is away', () => {
     const waiting = api.get(`/result/${taskId}?wait=30`);
     while (api.settled.waiting === 0) await sleep(1);
     await sleep(20);
-    await api.redis.kill('SIGKILL');
+    await api.killRedis();
     await api.redis.restart();
     await until(async () => (await api.get(`/status/${taskId}`)).status === 200);
     const [task] = await api.claim();
@@ -62,7 +62,7 @@ describe('the API when something is away', () => {
 
   it('notices that a function it knew is gone after Redis came back empty', async () => {
     const functionId = await api.functionId();
-    await api.redis.kill('SIGKILL');
+    await api.killRedis();
     expect((await api.post('/execute_function', { function_id: functionId, payload: PAYLOAD })).status).to.equal(503);
     await api.redis.restart();
     await until(async () => (await api.get('/workers')).status === 200);

@@ -31,7 +31,7 @@ describe('the platform API', () => {
       expect(claimed.every((task, index) => task.arguments.equals(payloads[index]!))).to.be.true;
       expect(claimed.every((task) => task.timeoutMs === 30_000)).to.be.true;
 
-      for (const task of claimed.slice(0, 1000)) await api.settle(task);
+      await Promise.all(claimed.slice(0, 1000).map((task) => api.settle(task)));
       const results = (await api.post('/results', { task_ids: taskIds })).body['results'] as Record<string, unknown>[];
       expect(results.map((result) => result['task_id'])).to.deep.equal(taskIds);
       expect(results[0]).to.deep.equal({ task_id: taskIds[0], status: 'COMPLETED', result: PAYLOAD });

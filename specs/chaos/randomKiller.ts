@@ -96,10 +96,14 @@ function targetsOf(scene: Scene): Record<string, Target> {
     },
     restart: () => Promise.resolve(),
   };
+  const killedRedis: Target = {
+    kill: (signal) => (signal === 'SIGKILL' ? scene.killRedis() : redis.kill(signal)),
+    restart: () => redis.restart(),
+  };
   const [worker1, worker2, worker3] = workers;
   const [dispatcher1, dispatcher2] = scene.dispatchers;
   return {
-    ...{ api, redis, nats, monitor, python },
+    ...{ api, redis: killedRedis, nats, monitor, python },
     ...{
       worker1: worker1!,
       worker2: worker2!,

@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/servers.js';
 import { type PlatformOptions, type SpecActor, type SpecPlatform, startPlatform } from '../support/platform.js';
 import { isAlive, markedProcesses, runtimesOf } from '../support/processTable.js';
+import { synced } from '../support/synced.js';
 import { type DistantActor, startDistantActor } from './distantActor.js';
 import { Load } from './load.js';
 import { SETTINGS } from './settings.js';
@@ -146,6 +147,12 @@ export class Scene {
     } finally {
       redis.disconnect();
     }
+  }
+
+  /** By SIGKILL. All that it has answered is there when it comes back: where syncs are slow, that is more than `everysec` promises. */
+  async killRedis(): Promise<void> {
+    await this.redis(synced);
+    await this.platform.redis.kill('SIGKILL');
   }
 
   /** Python processes whose supervisor is dead. */

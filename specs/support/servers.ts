@@ -27,7 +27,7 @@ export interface SpecServer {
 
 /**
  * A redis-server with an append-only file, on a free port. Under `everysec` it may hold back what it has answered while a sync is
- * under way: specs that kill it and look for what it held ask for `always`, or for `StoreFixture.synced` where one of many kills it.
+ * under way: specs that kill it and look for what it held ask for `synced` before, or for `always`, which is slow where the disk is.
  */
 export function startRedis(fsync: FsyncPolicy = 'everysec'): Promise<SpecServer> {
   return startServer('redis', (options) => startRedisServer({ ...options, fsync }));

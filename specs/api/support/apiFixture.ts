@@ -15,6 +15,7 @@ import { RedisTaskStore } from '../../../bus/redis/redisTaskStore.js';
 import type { ClaimedTask, Settlement } from '../../../bus/taskStore.js';
 import type { MachineName } from '../../../bus/transitionLog.js';
 import { type SpecServer, startRedis } from '../../support/servers.js';
+import { synced } from '../../support/synced.js';
 
 /** `dill.dumps(...)` of something small: `((5,), {})` and such; what it is makes no difference to the API. */
 export const PICKLE = Buffer.from('80049507000000000000004b0585947d94862e', 'hex');
@@ -60,6 +61,8 @@ export interface ApiFixture {
   settle: (task: ClaimedTask, ending?: Partial<Settlement>) => Promise<void>;
   /** The same for many, and tells the API as an event would. */
   finish: (tasks: ClaimedTask[], payload?: Buffer) => Promise<void>;
+  /** Ends Redis by SIGKILL; all that it has answered is there when it comes back. */
+  killRedis: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -70,13 +73,10 @@ export type FixtureOptions = Partial<Omit<ApiDependencies, 'config'>> & {
   settledOptions?: Partial<SettledTasksOptions>;
 };
 
-/**
- * The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. They kill this Redis, so it
- * syncs always.
- */
+/** The API on a real Redis of its own, without the rest of the platform: specs play the dispatcher. */
 export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture> {
   const { settledOptions, config, redis: sharedRedis, ...dependencies } = options;
-  const redis = sharedRedis ?? (await startRedis('always'));
+  const redis = sharedRedis ?? (await startRedis());
   const connection = connectRedis(redis.url, { lost: () => undefined, restored: () => undefined });
   if (connection.status !== 'ready') await new Promise((resolve) => connection.once('ready', resolve));
   const resultTtlSeconds = 600;
@@ -163,6 +163,10 @@ export async function startApi(options: FixtureOptions = {}): Promise<ApiFixture
     finish: async (tasks, payload = PICKLE) => {
       await store.settle(tasks.map(({ taskId, fence }) => ({ ...SETTLEMENT, taskId, fence, payload })));
       settled.onSettled(tasks.map(({ taskId }) => ({ taskId, state: 'completed', payload })));
+    },
+    killRedis: async () => {
+      await synced(connection);
+      await redis.kill('SIGKILL');
     },
     stop: async () => {
       await app.close();

@@ -22,7 +22,7 @@ async function configure(scene: Scene, setting: string, value: string): Promise<
 }
 
 async function killAndRestart(scene: Scene, policy: FsyncPolicy, awayMs = 0, meanwhile?: () => void): Promise<void> {
-  await scene.platform.redis.kill('SIGKILL');
+  await scene.killRedis();
   meanwhile?.();
   await sleep(awayMs);
   await scene.platform.redis.restart();

@@ -6,6 +6,7 @@ import { shardKeys, shardOf, type ShardKeys } from '../../../bus/redis/keys.js';
 import { RedisTaskStore, type RedisTaskStoreOptions } from '../../../bus/redis/redisTaskStore.js';
 import type { ClaimedTask, NewTask, RetryPolicy, Settlement } from '../../../bus/taskStore.js';
 import { type SpecServer, startRedis } from '../../support/servers.js';
+import { synced } from '../../support/synced.js';
 import { until } from './until.js';
 
 const LEASE_MS = 15_000;
@@ -48,10 +49,9 @@ export class StoreFixture {
     await until(() => Promise.all([this.store.ping(), this.redis.ping()]));
   }
 
-  /** All that was written until now outlives a kill. Under `everysec` it might be held back while a sync is under way. */
-  async synced(): Promise<void> {
-    await this.redis.config('SET', 'appendfsync', 'always');
-    await this.redis.set('synced', '1');
+  /** All that was written until now outlives a kill. */
+  synced(): Promise<void> {
+    return synced(this.redis);
   }
 
   async empty(): Promise<void> {
