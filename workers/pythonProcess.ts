@@ -24,8 +24,8 @@ import type { Slot } from './slotChoice.js';
 
 /** How long a process may take to end after TERM. */
 const TERM_GRACE_MS = 500;
-/** A process that closed its pipe but lives cannot answer any more. */
-const CLOSED_WIRE_GRACE_MS = 50;
+/** A process that closed its pipe but lives cannot answer any more. What stands around one that was killed takes a while to end. */
+const CLOSED_WIRE_GRACE_MS = 500;
 /** Sequence numbers are 32 bits wide; a process that has come this far is replaced. */
 const LAST_SEQUENCE = 0xf000_0000;
 const NOTHING = Buffer.alloc(0);

@@ -31,6 +31,8 @@ type Received = (Line | End) & { receivedAtMs: number };
 
 /** A printed line must be with its reader so soon. */
 const LIVE_MS = 200;
+/** So many of 20 may be later, for the machine has other things to do too. */
+const MAX_LATE = 5;
 
 /** Prints the time, in ms, again and again, and is known to nobody as short or long. */
 const TICKER = `
@@ -121,6 +123,14 @@ for (const mode of MODES) {
     });
 
     it(`is with its reader within ${LIVE_MS} ms, from the first line on though the task had not started`, async () => {
+      // The quietest of three: a busy machine may stall for seconds. Were output asked for once a second, 16 of 20 would be late.
+      let late: number[] = [];
+      for (let round = 0; round === 0 || (round < 3 && late.length > MAX_LATE); round++) late = await lateTicks();
+      expect(late.length, late.join()).to.be.at.most(MAX_LATE);
+    }).timeout(60_000);
+
+    /** The delays of 20 lines that were too long, ms. */
+    async function lateTicks(): Promise<number[]> {
       const blockers = await client.submit('def f(s):\n    import time\n    time.sleep(s)', [[0.6], [0.6]]);
       const id = await client.submitOne(TICKER, [20, 0.15]);
       const follower = await follow(id);
@@ -130,11 +140,10 @@ for (const mode of MODES) {
         Array.from({ length: 20 }, (_, n) => n),
       );
       const delays = follower.lines.map((line) => line.receivedAtMs - Number((line as Line).text.split(' ')[1]));
-      // A busy machine may stall now and then; were output asked for once a second, 16 would be late.
-      expect(delays.filter((ms) => ms >= LIVE_MS).length, delays.join()).to.be.at.most(10);
       expect((await log(id)).lines.map(({ text }) => withoutEnd(text))).to.deep.equal(follower.texts);
       await client.results(blockers);
-    });
+      return delays.filter((ms) => ms >= LIVE_MS);
+    }
 
     it('comes whole to one who joins in the middle, without a gap or a repetition', async () => {
       const id = await client.submitOne(TICKER, [2_000, 0.0003]);
@@ -203,13 +212,13 @@ describe('The log of a task', function () {
   const log = async (id: string): Promise<Log> => (await platform.call('GET', `/tasks/${id}/logs`)).body as Log;
 
   it('is flagged where it was cut, live and after', async () => {
-    const id = await client.submitOne('def f():\n    for i in range(60000):\n        print("x" * 50, i)');
+    const id = await client.submitOne('def f():\n    for i in range(7000):\n        print("x" * 500, i)');
     const follower = await Follower.open(url(id, '?follow=1'));
     expect((await follower.ended).truncated).to.equal(true);
     const { lines, truncated } = await log(id);
     expect(truncated).to.equal(true);
     expect(lines.map(({ text }) => withoutEnd(text))).to.deep.equal(follower.texts);
-    expect(lines.length).to.be.within(40_000, 46_000);
+    expect(lines.length).to.be.within(5_500, 6_000);
     expect(((await platform.call('GET', `/tasks/${id}`)).body as Record<string, unknown>).output_truncated).to.equal(
       true,
     );
