@@ -88,13 +88,16 @@ export const PROCESS_FAULTS: Fault[] = [
     name: 'worker SIGSTOP, CONT during the second run',
     platform: { workers: 3 },
     ownLoad: true,
+    // The whole second run comes after it.
+    recoveryMs: 15_000,
     inject: async (scene) => {
-      await scene.load.submit(4, 4);
+      await scene.load.submit(4, 8);
       await eventually('all have started', () => scene.starts().length === 4);
       const worker = scene.platform.workers.find(({ pid }) => runsOneOf(pid, scene))!;
       const own = runtimesOf(worker.pid).filter((pid) => scene.starts().some((start) => start.pid === pid));
       await freeze(worker.pid, 3_000);
-      await eventually('it has ended what was no longer its own', () => !own.some(isAlive), 1_500);
+      // Before the tasks end by themselves, which leaves their processes alive.
+      await eventually('it has ended what was no longer its own', () => !own.some(isAlive), 4_000);
     },
   },
   {
