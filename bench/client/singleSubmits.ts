@@ -41,7 +41,7 @@ export async function singleSubmits(
 
 /** Until V8 has compiled for speed what single tasks need, which takes some thousands of them: see the report. */
 const WARM_UP_TASKS = 8_000;
-/** Of these the last are trips one after the other, as those that are measured; the first, a few at a time, take a third of the time. */
+/** Of these the last are trips one after the other, as those that are measured; the first, a few at a time, are sooner done. */
 const WARM_UP_TRIPS = 1_000;
 const WARM_UP_CONNECTIONS = 4;
 

@@ -6,7 +6,7 @@ export interface Pace {
   readonly secondsPerMeasurement: number;
   /** Multiplies fixed numbers of tasks. */
   readonly scale: number;
-  /** Multiplies what rounds and warming up may take in all. */
+  /** Multiplies what the rounds of a measurement may take in all. */
   readonly patience: number;
 }
 

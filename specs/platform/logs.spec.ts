@@ -123,7 +123,7 @@ for (const mode of MODES) {
     });
 
     it(`is with its reader within ${LIVE_MS} ms, from the first line on though the task had not started`, async () => {
-      // The quietest of three: a busy machine may stall for seconds. Were output asked for once a second, 16 of 20 would be late.
+      // The quietest of three: a busy machine may stall for seconds. Told at the task's end, nearly all would be late.
       let late: number[] = [];
       for (let round = 0; round === 0 || (round < 3 && late.length > MAX_LATE); round++) late = await lateTicks();
       expect(late.length, late.join()).to.be.at.most(MAX_LATE);
